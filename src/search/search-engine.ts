@@ -1,0 +1,91 @@
+import type { Entry, RecordChange, TokenUnit } from './tokens.ts'
+
+/** A question as the engines see it: tokens only, never the text, so both engines search the same thing (docs/decisions/0002). */
+export type QueryTokens = Record<TokenUnit, readonly string[]>
+
+export interface EntryFilter {
+  kind?: Entry['kind']
+  unit?: string
+  topic?: string
+  /** Only entries in force on this day (`YYYY-MM-DD`): not repealed, begun, not ended. */
+  inForceOn?: string
+  /** Only entries dated on or after / on or before, `YYYY-MM-DD`. */
+  dateFrom?: string
+  dateTo?: string
+}
+
+export interface EngineQuery {
+  tokens: QueryTokens
+  filter?: EntryFilter
+  /** How many candidates, best first; ties by key ascending, so that every engine orders alike. */
+  limit: number
+}
+
+export interface EngineHit {
+  key: string
+  kind: Entry['kind']
+  id: string
+  anchor: string | null
+  /** Raw score: orders candidates, is never a confidence (docs/decisions/0003). */
+  score: number
+}
+
+export interface TermExplanation {
+  unit: TokenUnit
+  term: string
+  /** Entries that hold the term in any field. */
+  documentFrequency: number
+  /** What the term adds to the entry's score. */
+  impact: number
+}
+
+export interface EngineStatus {
+  ready: boolean
+  entries: number
+  /** Highest change-feed sequence number the engine has taken in; 0 before the first. */
+  sequence: number
+  /** Text for an operator when not ready: what it does and how far it is; else null. */
+  progress: string | null
+}
+
+/** Where an engine reads everything from when it starts or rebuilds. */
+export interface EntrySource {
+  /** Change-feed sequence the snapshot stands at. */
+  sequence: number
+  count: number
+  entries: AsyncIterable<Entry> | Iterable<Entry>
+}
+
+/** Proposes candidates. Derived from the database, disposable, rebuilt at any time. */
+export interface SearchEngine {
+  search(query: EngineQuery): Promise<readonly EngineHit[]>
+  /** Takes over changes in order; searchable when the promise resolves. `sequence` is the last change's. */
+  apply(changes: readonly RecordChange[], sequence: number): Promise<void>
+  /** Builds anew while the old index goes on answering, then swaps; changes applied meanwhile are kept. */
+  rebuild(): Promise<void>
+  /** Per-term contribution of one entry, highest first; empty when the entry is unknown. */
+  explain(tokens: QueryTokens, key: string): Promise<readonly TermExplanation[]>
+  status(): EngineStatus
+  close(): Promise<void>
+}
+
+/** Sorted distinct term ids of one form of a field, by unit. */
+export type TermSets = Record<TokenUnit, Uint32Array>
+
+export interface EntryTerms {
+  /** Question and each variant; for a passage its title. */
+  questions: readonly TermSets[]
+  /** Answer; for a passage its text. */
+  answer: TermSets
+}
+
+/** Term statistics and forward lists the matcher computes features from: our own, never the engine's (docs/decisions/0003). */
+export interface TermSource {
+  entryCount(): number
+  /** Term ids (-1: the bank has never seen it) and idf = ln(1 + (N - df + 0.5) / (df + 0.5)); an unknown term has df 0. */
+  lookup(unit: TokenUnit, tokens: readonly string[]): { ids: Int32Array; idf: Float32Array }
+  /** idf by term id, as lookup gives it. */
+  idf(unit: TokenUnit, id: number): number
+  /** Null when the entry is not held. Valid until the next apply or rebuild: do not keep. */
+  terms(key: string): EntryTerms | null
+}
