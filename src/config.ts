@@ -1,0 +1,111 @@
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import * as z from 'zod'
+import { day } from './content/kinds.ts'
+import type { DatabaseAddress } from './database/open.ts'
+
+const flag = z.enum(['0', '1']).transform((value) => value === '1')
+const nodes = z
+  .string()
+  .transform((list) => list.split(',').map((node) => node.trim()))
+  .pipe(z.array(z.url({ protocol: /^https?$/ })))
+
+/** Every setting, from the environment. Empty means absent, so that a service file may list them all. */
+const Environment = z
+  .object({
+    HOST: z.string().default('127.0.0.1'),
+    PORT: z.coerce.number().int().min(0).max(65535).default(8080),
+    DATA_DIR: z.string().default('./var'),
+    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    ELASTICSEARCH_URL: nodes.optional(),
+    PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+    SAMPLE_DATA: flag.default(true),
+    LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+    TRUST_PROXY: z.string().optional(),
+    FRAME_ANCESTORS: z.string().optional(),
+    RATE_LIMIT: z.coerce.number().int().min(0).default(600),
+    QUERY_LOG_DAYS: z.coerce.number().int().min(1).default(183),
+    METRICS_TOKEN: z.string().min(16).optional(),
+    TODAY: day.optional(),
+    ALLOW_TODAY: flag.default(false)
+  })
+  .refine(({ TODAY, ALLOW_TODAY }) => TODAY === undefined || ALLOW_TODAY, {
+    path: ['TODAY'],
+    error: 'a fixed clock is refused unless ALLOW_TODAY=1'
+  })
+  .refine(({ ELASTICSEARCH_URL }) => ELASTICSEARCH_URL === undefined, {
+    path: ['ELASTICSEARCH_URL'],
+    error: 'this version has the embedded engine only; unset it'
+  })
+
+export interface Config {
+  host: string
+  port: number
+  dataDir: string
+  database: DatabaseAddress
+  /** Without it links are paths. */
+  publicUrl: string | null
+  sampleData: boolean
+  logLevel: string
+  /** As Fastify takes it: true, addresses, or whether the proxy so many hops away is ours. */
+  trustProxy: boolean | string | ((address: string, hop: number) => boolean)
+  frameAncestors: readonly string[]
+  /** Requests a minute for each terminal, session or address; 0 = no limit. */
+  rateLimit: number
+  /** How long what was asked is kept: 183 days covers the six months asked of network logs (网络安全法). */
+  queryLogDays: number
+  metricsToken: string | null
+  /** `YYYY-MM-DD` fixed for demonstrations and tests, else null. */
+  today: string | null
+  version: string
+}
+
+/** One message that names every bad setting. */
+export class BadConfig extends Error {
+  constructor(problems: readonly string[]) {
+    super(`设置有误，未启动 / bad settings, not started:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+    this.name = 'BadConfig'
+  }
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+/**
+ * Reads the settings.
+ * @throws {BadConfig} naming every bad variable at once
+ */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const parsed = Environment.safeParse(given)
+  if (!parsed.success) {
+    throw new BadConfig(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`))
+  }
+  const env = parsed.data
+  const dataDir = resolve(env.DATA_DIR)
+  const database: DatabaseAddress =
+    env.DATABASE_URL === undefined
+      ? { kind: 'sqlite', file: join(dataDir, 'zhengxun.db') }
+      : { kind: 'postgresql', url: env.DATABASE_URL }
+  return {
+    host: env.HOST,
+    port: env.PORT,
+    dataDir,
+    database,
+    publicUrl: env.PUBLIC_URL?.replace(/\/$/, '') ?? null,
+    sampleData: env.SAMPLE_DATA,
+    logLevel: env.LOG_LEVEL,
+    trustProxy: trustProxy(env.TRUST_PROXY),
+    frameAncestors: env.FRAME_ANCESTORS?.split(/[\s,]+/) ?? [],
+    rateLimit: env.RATE_LIMIT,
+    queryLogDays: env.QUERY_LOG_DAYS,
+    metricsToken: env.METRICS_TOKEN ?? null,
+    today: env.TODAY ?? null,
+    version
+  }
+}
+
+function trustProxy(value: string | undefined): Config['trustProxy'] {
+  if (value === undefined || value === '0') return false
+  if (value === '1' || value === 'true') return true
+  return /^\d+$/.test(value) ? (_, hop) => hop < Number(value) : value
+}

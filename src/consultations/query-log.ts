@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Database } from '../database/open.ts'
+import type { QueriesTable } from '../database/schema.ts'
+
+/** Waiting rows are written this often, so that an answer never waits for a disk. */
+const WRITE_EVERY_MS = 500
+/** … or as soon as so many wait. */
+const BATCH = 200
+/** With the database gone this many are kept in memory; later ones are counted and dropped. */
+const MOST_WAITING = 10_000
+
+/** What was asked, written behind the answers. Nothing here holds up or fails a citizen's question. */
+export class QueryLog {
+  readonly #db: Database
+  readonly #logger: FastifyBaseLogger
+  readonly #timer: NodeJS.Timeout
+  #waiting: QueriesTable[] = []
+  #writing: Promise<void> = Promise.resolve()
+  #dropped = 0
+
+  constructor(db: Database, logger: FastifyBaseLogger) {
+    this.#db = db
+    this.#logger = logger
+    this.#timer = setInterval(() => void this.flush(), WRITE_EVERY_MS).unref()
+  }
+
+  /** A new query's code: 80 random bits, so that nobody guesses another's. */
+  static newId(): string {
+    return randomBytes(10).toString('hex')
+  }
+
+  /** Takes a row; `text` must be masked already. */
+  add(row: QueriesTable): void {
+    if (this.#waiting.length >= MOST_WAITING) {
+      this.#dropped++
+      return
+    }
+    this.#waiting.push(row)
+    if (this.#waiting.length >= BATCH) void this.flush()
+  }
+
+  /** A row that is still waiting to be written. */
+  waiting(id: string): QueriesTable | undefined {
+    return this.#waiting.find((row) => row.id === id)
+  }
+
+  /** Writes what waits; resolves when it is stored, or kept for the next try. */
+  flush(): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      while (this.#waiting.length > 0) {
+        const batch = this.#waiting.slice(0, BATCH)
+        try {
+          await this.#db.insertInto('queries').values(batch).execute()
+        } catch (error) {
+          this.#logger.warn({ err: error, waiting: this.#waiting.length }, 'query log not written, kept for the next try')
+          return
+        }
+        this.#waiting = this.#waiting.slice(batch.length)
+      }
+      if (this.#dropped > 0) {
+        this.#logger.error({ dropped: this.#dropped }, 'query log rows dropped while the database was away')
+        this.#dropped = 0
+      }
+    })
+    return this.#writing
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.flush()
+  }
+}
+
+/** Deletes what was asked more than `days` before `now`. */
+export async function forgetOldQueries(db: Database, days: number, now: Date): Promise<number> {
+  const before = new Date(now.getTime() - days * 24 * 3600 * 1000).toISOString()
+  const deleted = await db.deleteFrom('queries').where('asked_at', '<', before).executeTakeFirst()
+  return Number(deleted.numDeletedRows)
+}

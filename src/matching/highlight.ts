@@ -1,0 +1,30 @@
+import { fold } from '../text/normalise.ts'
+
+/** Half-open, in UTF-16 units of the text as shown. */
+export interface Range {
+  start: number
+  end: number
+}
+
+/** More marks than this make a text harder to read, not easier. */
+const MOST = 20
+
+/** Where a text as shown holds the question's words, overlaps joined. Single characters are not marked: they are everywhere. */
+export function highlight(text: string, words: readonly string[]): Range[] {
+  const folded = fold(text)
+  const ranges: Range[] = []
+  for (const word of new Set(words)) {
+    if (word.length < 2) continue
+    for (let at = folded.indexOf(word); at !== -1; at = folded.indexOf(word, at + word.length)) {
+      ranges.push({ start: at, end: at + word.length })
+    }
+  }
+  ranges.sort((a, b) => a.start - b.start)
+  const joined: Range[] = []
+  for (const range of ranges) {
+    const last = joined.at(-1)
+    if (last !== undefined && range.start <= last.end) last.end = Math.max(last.end, range.end)
+    else joined.push({ ...range })
+  }
+  return joined.slice(0, MOST)
+}

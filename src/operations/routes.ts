@@ -1,0 +1,92 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { sql } from 'kysely'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import * as z from 'zod'
+import { ProblemBody } from '../api-types.ts'
+import { NotFound } from '../errors.ts'
+
+const Readiness = z.object({
+  status: z.enum(['ready', 'degraded', 'starting']),
+  parts: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string().nullable() }))
+})
+
+const LOOPBACK = ['127.0.0.1', '::1', '::ffff:127.0.0.1']
+
+/** Whether the service lives, whether it can answer, and its figures. Never limited, never logged as questions are. */
+export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
+  const { db, engine, config } = app.parts
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const duration = new Histogram({
+    name: 'zhengxun_request_seconds',
+    help: 'Time to answer a request, by route and status',
+    labelNames: ['route', 'status'],
+    // From an answer out of memory to the limit of patience at a desk.
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers: [registry]
+  })
+  new Gauge({
+    name: 'zhengxun_entries',
+    help: 'Searchable entries: Q&A and document passages',
+    registers: [registry],
+    collect() {
+      this.set(engine.status().entries)
+    }
+  })
+  const requests = new Counter({
+    name: 'zhengxun_requests_total',
+    help: 'Requests answered',
+    labelNames: ['status'],
+    registers: [registry]
+  })
+  app.parts.onResponse = (request, statusCode, elapsedMs) => {
+    const status = `${Math.floor(statusCode / 100)}xx`
+    duration.observe({ route: request.routeOptions.url ?? 'none', status }, elapsedMs / 1000)
+    requests.inc({ status })
+  }
+
+  const quiet = { config: { rateLimit: false }, logLevel: 'warn' as const }
+
+  app.get(
+    '/healthz',
+    { ...quiet, schema: { summary: 'Alive', response: { 200: z.object({ status: z.literal('alive') }) } } },
+    async () => ({ status: 'alive' as const })
+  )
+
+  app.get(
+    '/readyz',
+    { ...quiet, schema: { summary: 'Answers and takes questions', response: { 200: Readiness, 503: Readiness } } },
+    async (_, reply) => {
+      const database = await sql`select 1`.execute(db).then(
+        () => ({ ok: true, detail: null }),
+        (error: Error) => ({ ok: false, detail: error.name })
+      )
+      const { ready, progress } = engine.status()
+      const parts = { database, engine: { ok: ready, detail: progress } }
+      const status = !ready ? ('starting' as const) : database.ok ? ('ready' as const) : ('degraded' as const)
+      return reply.code(ready && database.ok ? 200 : 503).send({ status, parts })
+    }
+  )
+
+  app.get(
+    '/metrics',
+    { ...quiet, schema: { summary: 'Prometheus figures', response: { 200: z.string(), 404: ProblemBody } } },
+    async (request, reply) => {
+      if (!mayReadMetrics(request, config.metricsToken)) throw new NotFound('页面', '/metrics')
+      return reply.type(registry.contentType).serializer((text: string) => text).send(await registry.metrics())
+    }
+  )
+}
+
+/** By token where one is set; else only from the machine itself, and not through a proxy on it. */
+function mayReadMetrics(request: FastifyRequest, token: string | null): boolean {
+  if (token !== null) {
+    const given = Buffer.from(request.headers.authorization ?? '')
+    const wanted = Buffer.from(`Bearer ${token}`)
+    return given.length === wanted.length && timingSafeEqual(given, wanted)
+  }
+  const forwarded = request.headers['x-forwarded-for'] ?? request.headers.forwarded
+  return forwarded === undefined && LOOPBACK.includes(request.socket.remoteAddress ?? '')
+}
