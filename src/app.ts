@@ -1,0 +1,139 @@
+import compress from '@fastify/compress'
+import cookie from '@fastify/cookie'
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import swagger from '@fastify/swagger'
+import underPressure from '@fastify/under-pressure'
+import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { bankPages } from './bank/pages.ts'
+import { bankRoutes } from './bank/routes.ts'
+import { consultationPages } from './consultations/pages.ts'
+import { consultationRoutes } from './consultations/routes.ts'
+import { directoryPages } from './directory/pages.ts'
+import { directoryRoutes } from './directory/routes.ts'
+import { documentPages } from './documents/pages.ts'
+import { documentRoutes } from './documents/routes.ts'
+import { problemOf, sendProblem } from './error-handler.ts'
+import { operationRoutes } from './operations/routes.ts'
+import type { Parts } from './parts.ts'
+import { views } from './views/views.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    parts: Parts
+  }
+}
+
+/** Longest address taken: a question of 500 characters is 4,500 bytes when encoded. */
+const LONGEST_PARAMETER = 200
+/** The largest body: no public form of this version sends one. */
+const LARGEST_BODY = 64 * 1024
+/** Above this the process is drowning: better a clear 503 than an answer after a minute. */
+const LONGEST_LOOP_DELAY_MS = 1000
+
+const TEMPLATES = fileURLToPath(new URL('../templates', import.meta.url))
+
+/** Builds the service over its parts; never listens. */
+export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise<FastifyInstance> {
+  const { config } = parts
+  const app = Fastify({
+    loggerInstance: logger,
+    // Questions and look-up codes ride in addresses: requests are logged below, without their query.
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomBytes(8).toString('hex'),
+    requestIdHeader: false,
+    trustProxy: config.trustProxy,
+    bodyLimit: LARGEST_BODY,
+    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    // A kiosk may not hold the stop up for ever.
+    forceCloseConnections: 'idle',
+    return503OnClosing: true
+  }).withTypeProvider<ZodTypeProvider>()
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.decorate('parts', parts)
+
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    parts.onResponse?.(request, reply.statusCode, reply.elapsedTime)
+    request.log.info(
+      { method: request.method, path: request.routeOptions.url ?? 'none', status: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 },
+      'request'
+    )
+  })
+  setErrorHandler(app)
+
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        baseUri: ["'none'"],
+        objectSrc: ["'none'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        imgSrc: ["'self'", 'data:']
+      }
+    },
+    // Kiosks inside the hall speak plain HTTP; HSTS is for a service that says it is reached by HTTPS.
+    strictTransportSecurity: config.publicUrl?.startsWith('https:') === true,
+    crossOriginOpenerPolicy: config.publicUrl?.startsWith('https:') === true,
+    originAgentCluster: false
+  })
+  await app.register(cookie)
+  await app.register(compress, { global: true, encodings: ['gzip'], threshold: 2048 })
+  if (config.rateLimit > 0) {
+    await app.register(rateLimit, {
+      max: config.rateLimit,
+      timeWindow: '1 minute',
+      keyGenerator: (request: FastifyRequest) => request.ip,
+      allowList: (request: FastifyRequest) => request.url.startsWith('/assets/')
+    })
+  }
+  await app.register(underPressure, { maxEventLoopDelay: LONGEST_LOOP_DELAY_MS, retryAfter: 5 })
+  await app.register(swagger, {
+    openapi: { info: { title: '政询 zhengxun', description: 'Policy consultation API', version: config.version } },
+    transform: jsonSchemaTransform
+  })
+
+  await app.register(views, { folder: TEMPLATES, publicUrl: config.publicUrl, today: parts.today })
+  await app.register(
+    async (api) => {
+      await api.register(consultationRoutes)
+      await api.register(bankRoutes)
+      await api.register(documentRoutes)
+      await api.register(directoryRoutes)
+    },
+    { prefix: '/api/v1' }
+  )
+  await app.register(directoryPages)
+  await app.register(consultationPages)
+  await app.register(bankPages)
+  await app.register(documentPages)
+  await app.register(operationRoutes)
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  return app
+}
+
+function setErrorHandler(app: FastifyInstance): void {
+  app.setErrorHandler<FastifyError>((error, request, reply) => {
+    const problem = problemOf(error, request)
+    if (problem.status >= 500) request.log.error({ err: error }, 'request failed')
+    return sendProblem(reply, problem)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, {
+      type: 'about:blank',
+      title: 'Not Found',
+      status: 404,
+      code: 'NOT_FOUND',
+      detail: '没有这个地址。',
+      instance: request.id
+    })
+  )
+}

@@ -1,0 +1,134 @@
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { dayOf } from './calendar/day.ts'
+import type { Config } from './config.ts'
+import { forgetOldQueries, QueryLog } from './consultations/query-log.ts'
+import { Library } from './content/library.ts'
+import { renewEntries, vocabularyOf } from './content/store.ts'
+import { type Database, migrate, openDatabase } from './database/open.ts'
+import type { RecordKind } from './database/schema.ts'
+import { changesAfter, recordChanges } from './search/change-feed.ts'
+import { type EmbeddedEngine, openEmbeddedEngine } from './search/embedded/engine.ts'
+import type { SearchEngine, TermSource } from './search/search-engine.ts'
+import { lastSequence } from './search/stored-entries.ts'
+import { Suggestions } from './search/suggestions.ts'
+import { openPlaces, type PlaceFinder } from './text/places.ts'
+import { openSegmenter, type Segmenter } from './text/segment.ts'
+
+/** Everything the service is made of; opened by `server.ts` or by a test, never looked up elsewhere. */
+export interface Parts {
+  config: Config
+  db: Database
+  library: Library
+  engine: SearchEngine
+  terms: TermSource
+  segmenter: Segmenter
+  places: PlaceFinder
+  suggestions: Suggestions
+  queryLog: QueryLog
+  now: () => Date
+  /** `YYYY-MM-DD`, China Standard Time. */
+  today: () => string
+  /** Takes in what changed in the database; also runs by itself twice a second. */
+  follow: () => Promise<void>
+  close: () => Promise<void>
+  /** Set by whoever counts requests. */
+  onResponse?: (request: FastifyRequest, statusCode: number, elapsedMs: number) => void
+}
+
+/** A clerk's edit is answered from within 2 s (R4); half a second leaves room for the change itself. */
+const FOLLOW_EVERY_MS = 500
+const FORGET_EVERY_MS = 3600 * 1000
+
+/** Kinds whose words the segmenter or the place finder knows. */
+const VOCABULARY: readonly RecordKind[] = ['word', 'synonym', 'place', 'district']
+
+/**
+ * Opens the database, brings it up to date and starts the search; resolves before the first index stands, so that the
+ * service can say how far it is.
+ * @throws {DatabaseTooNew}
+ */
+export async function openParts(config: Config, logger: FastifyBaseLogger): Promise<Parts> {
+  const db = await openDatabase(config.database)
+  try {
+    await migrate(db)
+  } catch (error) {
+    await db.destroy()
+    throw error
+  }
+  const library = new Library(db)
+  const segmenter = openSegmenter(await vocabularyOf(db))
+  const renewed = await db.transaction().execute((trx) => renewEntries(trx, segmenter))
+  if (renewed > 0) logger.info({ records: renewed }, 'stored tokens made anew: vocabulary or segmenter changed')
+  const sequence = await lastSequence(db)
+  const engine: EmbeddedEngine = openEmbeddedEngine({ db, address: config.database })
+  const suggestions = new Suggestions()
+  await suggestions.load(db)
+  const now = () => new Date()
+  const queryLog = new QueryLog(db, logger)
+  const parts: Parts = {
+    config,
+    db,
+    library,
+    engine,
+    terms: engine,
+    segmenter,
+    places: await placesOf(library),
+    suggestions,
+    queryLog,
+    now,
+    today: () => config.today ?? dayOf(now()),
+    follow,
+    close
+  }
+  let followed = sequence
+  let following = Promise.resolve()
+  let closed = false
+
+  function follow(): Promise<void> {
+    following = following.then(takeIn).catch((error: unknown) => {
+      logger.warn({ err: error }, 'changes not taken in, tried again')
+    })
+    return following
+  }
+
+  async function takeIn(): Promise<void> {
+    for (;;) {
+      const changes = closed ? null : await changesAfter(db, followed)
+      if (changes === null) return
+      library.forget(changes.records)
+      if (changes.records.some(({ kind }) => VOCABULARY.includes(kind))) {
+        parts.segmenter = openSegmenter(await vocabularyOf(db))
+        parts.places = await placesOf(library)
+        await engine.rebuild()
+      }
+      await engine.apply(await recordChanges(db, changes.records), changes.sequence)
+      await suggestions.update(db, changes.records.filter(({ kind }) => kind === 'qa').map(({ id }) => id))
+      followed = changes.sequence
+    }
+  }
+
+  const forget = () => {
+    forgetOldQueries(db, config.queryLogDays, now()).catch((error: unknown) => {
+      logger.warn({ err: error }, 'old queries not deleted, tried again in an hour')
+    })
+  }
+  const timers = [setInterval(follow, FOLLOW_EVERY_MS).unref(), setInterval(forget, FORGET_EVERY_MS).unref()]
+  forget()
+
+  async function close(): Promise<void> {
+    closed = true
+    for (const timer of timers) clearInterval(timer)
+    await following
+    await queryLog.close()
+    await engine.close()
+    await db.destroy()
+  }
+
+  return parts
+}
+
+async function placesOf(library: Library): Promise<PlaceFinder> {
+  const district = await library.district()
+  const local = [...(await library.all('place')).values()].map(({ content }) => content)
+  return openPlaces(district.content.name, local)
+}
