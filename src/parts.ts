@@ -6,7 +6,7 @@ import { Library } from './content/library.ts'
 import { renewEntries, vocabularyOf } from './content/store.ts'
 import { type Database, migrate, openDatabase } from './database/open.ts'
 import type { RecordKind } from './database/schema.ts'
-import { changesAfter, recordChanges } from './search/change-feed.ts'
+import { changesAfter, rebuildsAsked, recordChanges } from './search/change-feed.ts'
 import { type EmbeddedEngine, openEmbeddedEngine } from './search/embedded/engine.ts'
 import type { SearchEngine, TermSource } from './search/search-engine.ts'
 import { lastSequence } from './search/stored-entries.ts'
@@ -57,9 +57,10 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
   }
   const library = new Library(db)
   const segmenter = openSegmenter(await vocabularyOf(db))
-  const renewed = await db.transaction().execute((trx) => renewEntries(trx, segmenter))
+  const renewed = await renewEntries(db, segmenter)
   if (renewed > 0) logger.info({ records: renewed }, 'stored tokens made anew: vocabulary or segmenter changed')
   const sequence = await lastSequence(db)
+  let rebuilds = await rebuildsAsked(db)
   const engine: EmbeddedEngine = openEmbeddedEngine({ db, address: config.database })
   const suggestions = new Suggestions()
   await suggestions.load(db)
@@ -92,6 +93,12 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
   }
 
   async function takeIn(): Promise<void> {
+    const asked = closed ? rebuilds : await rebuildsAsked(db)
+    if (asked !== rebuilds) {
+      await engine.rebuild()
+      await suggestions.load(db)
+      rebuilds = asked
+    }
     for (;;) {
       const changes = closed ? null : await changesAfter(db, followed)
       if (changes === null) return

@@ -76,16 +76,13 @@ export interface AskOptions {
   live: boolean
 }
 
-/** Hits looked up in full, so that a withheld first one has something to stand behind it. */
-const LOOKED_UP = 8
-
 /** Answers from the bank and the disclosure documents when sure, offers a choice when not, else names the unit that must answer (R26–R29). */
 export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskOptions): Promise<Answer> {
   const started = performance.now()
   const found = await match(needs, question)
   const today = needs.today()
   const hits: { hit: Hit; candidate: Candidate }[] = []
-  for (const candidate of found.candidates.slice(0, Math.max(limit, LOOKED_UP))) {
+  for (const candidate of found.candidates.slice(0, Math.max(limit, 2))) {
     const hit = await lookUp(needs.library, candidate, found, today)
     if (hit !== null) hits.push({ hit, candidate })
   }

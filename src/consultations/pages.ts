@@ -37,7 +37,8 @@ export const consultationPages: FastifyPluginAsyncZod = async (app) => {
     async ({ params, query: { q, topic, event, page } }, reply) => {
       const { library } = app.parts
       const zone = (await library.all('zone')).get(params.zone)
-      if (zone === undefined) return reply.code(404).page('error', errorPage({ status: 404, detail: '没有这个专区，请重新选择。' }))
+      if (zone === undefined)
+        return reply.code(404).page('error', errorPage({ status: 404, detail: '没有这个专区，请重新选择。' }))
       const { id } = zone.content
       const links = linksOf(id)
       const question = (q ?? '').trim()
@@ -78,9 +79,13 @@ export const consultationPages: FastifyPluginAsyncZod = async (app) => {
         guidance:
           answer.guidance === null
             ? null
-            : { ...contact({ ...answer.guidance, name: answer.guidance.unit.name }), reason: `${answer.guidance.reason}。` },
+            : {
+                ...contact({ ...answer.guidance, name: answer.guidance.unit.name }),
+                reason: `${answer.guidance.reason}。`
+              },
         ...(await outcome(library, answer, links, app.parts.today())),
-        desk: frame.desk === null || answer.decision !== 'escalate' ? frame.desk : { ...frame.desk, name: '请咨询台登记' }
+        desk:
+          frame.desk === null || answer.decision !== 'escalate' ? frame.desk : { ...frame.desk, name: '请咨询台登记' }
       })
     }
   )
@@ -149,7 +154,10 @@ function choice(hit: Hit, links: Links): Choice {
 }
 
 async function topicLinks(library: Library, links: Links) {
-  return [...(await library.all('topic')).values()].map(({ content }) => ({ text: content.name, href: links.topic(content.id) }))
+  return [...(await library.all('topic')).values()].map(({ content }) => ({
+    text: content.name,
+    href: links.topic(content.id)
+  }))
 }
 
 interface Browsed {
@@ -173,8 +181,15 @@ async function browse(library: Library, links: Links, { topic, event, page }: Br
     return {
       heading: { lead: '', text: named.name },
       browse: {
-        groups: [{ title: `共 ${questions.length} 条`, links: questions.slice((shown - 1) * LISTED, shown * LISTED), more: null }],
-        pages: last === 1 ? null : { text: `第 ${shown} 页，共 ${last} 页`, previous: at(shown - 1), next: at(shown + 1) }
+        groups: [
+          {
+            title: `共 ${questions.length} 条`,
+            links: questions.slice((shown - 1) * LISTED, shown * LISTED),
+            more: null
+          }
+        ],
+        pages:
+          last === 1 ? null : { text: `第 ${shown} 页，共 ${last} 页`, previous: at(shown - 1), next: at(shown + 1) }
       },
       topics: await topicLinks(library, links)
     }
@@ -185,10 +200,15 @@ async function browse(library: Library, links: Links, { topic, event, page }: Br
       .filter(({ lifeEvents }) => lifeEvents.includes(chosen))
       .map(({ id, name }) => {
         const questions = of(id)
-        const more = questions.length <= LISTED_EACH ? null : { text: `看全部 ${questions.length} 条`, href: links.topic(id) }
+        const more =
+          questions.length <= LISTED_EACH ? null : { text: `看全部 ${questions.length} 条`, href: links.topic(id) }
         return { title: name, links: questions.slice(0, LISTED_EACH), more }
       })
-    return { heading: { lead: '', text: chosen }, browse: { groups, pages: null }, topics: await topicLinks(library, links) }
+    return {
+      heading: { lead: '', text: chosen },
+      browse: { groups, pages: null },
+      topics: await topicLinks(library, links)
+    }
   }
   return { heading: { lead: '', text: '自助查询' }, topics: await topicLinks(library, links) }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Database } from '../database/open.ts'
+import { type Database, withoutWaiting } from '../database/open.ts'
 import type { QueriesTable } from '../database/schema.ts'
 
 /** Waiting rows are written this often, so that an answer never waits for a disk. */
@@ -16,7 +16,7 @@ export class QueryLog {
   readonly #logger: FastifyBaseLogger
   readonly #timer: NodeJS.Timeout
   #waiting: QueriesTable[] = []
-  #writing: Promise<void> = Promise.resolve()
+  #writing: Promise<void> | null = null
   #dropped = 0
 
   constructor(db: Database, logger: FastifyBaseLogger) {
@@ -36,8 +36,9 @@ export class QueryLog {
       this.#dropped++
       return
     }
-    this.#waiting.push(row)
-    if (this.#waiting.length >= BATCH) void this.flush()
+    // PostgreSQL stores no NUL, and one row must not keep the others from being stored.
+    this.#waiting.push({ ...row, text: row.text.replaceAll('\0', '') })
+    if (this.#waiting.length === BATCH) void this.flush()
   }
 
   /** A row that is still waiting to be written. */
@@ -47,23 +48,31 @@ export class QueryLog {
 
   /** Writes what waits; resolves when it is stored, or kept for the next try. */
   flush(): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
-      while (this.#waiting.length > 0) {
-        const batch = this.#waiting.slice(0, BATCH)
-        try {
-          await this.#db.insertInto('queries').values(batch).execute()
-        } catch (error) {
-          this.#logger.warn({ err: error, waiting: this.#waiting.length }, 'query log not written, kept for the next try')
-          return
-        }
-        this.#waiting = this.#waiting.slice(batch.length)
-      }
-      if (this.#dropped > 0) {
-        this.#logger.error({ dropped: this.#dropped }, 'query log rows dropped while the database was away')
-        this.#dropped = 0
-      }
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = null
     })
     return this.#writing
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, BATCH)
+      try {
+        await withoutWaiting(this.#db, (db) =>
+          // A row is there already when the last try was stored but its acknowledgement lost.
+          db.insertInto('queries').values(batch).onConflict((conflict) => conflict.column('id').doNothing()).execute()
+        )
+      } catch (error) {
+        const level = isBusy(error) ? 'debug' : 'warn'
+        this.#logger[level]({ err: error, waiting: this.#waiting.length }, 'query log not written, kept for the next try')
+        return
+      }
+      this.#waiting = this.#waiting.slice(batch.length)
+    }
+    if (this.#dropped > 0) {
+      this.#logger.error({ dropped: this.#dropped }, 'query log rows dropped while the database was away')
+      this.#dropped = 0
+    }
   }
 
   async close(): Promise<void> {
@@ -72,9 +81,16 @@ export class QueryLog {
   }
 }
 
+/** An import is writing: usual, and over within the minute. */
+function isBusy(error: unknown): boolean {
+  return (error as { code?: string }).code?.startsWith('SQLITE_BUSY') === true
+}
+
 /** Deletes what was asked more than `days` before `now`. */
 export async function forgetOldQueries(db: Database, days: number, now: Date): Promise<number> {
   const before = new Date(now.getTime() - days * 24 * 3600 * 1000).toISOString()
-  const deleted = await db.deleteFrom('queries').where('asked_at', '<', before).executeTakeFirst()
+  const deleted = await withoutWaiting(db, (writer) =>
+    writer.deleteFrom('queries').where('asked_at', '<', before).executeTakeFirstOrThrow()
+  )
   return Number(deleted.numDeletedRows)
 }

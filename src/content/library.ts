@@ -16,6 +16,14 @@ export interface Item<C> {
   hash: string
   /** `YYYY-MM-DD`, China Standard Time. */
   changedOn: string
+  /** Length of the stored JSON. */
+  characters: number
+}
+
+interface Held {
+  item: Promise<Item<ContentOf[RecordKind]> | null>
+  /** 0 until it is read. */
+  characters: number
 }
 
 /** A document without its text, for lists and for what cites it. */
@@ -26,8 +34,8 @@ export type QuestionHead = Pick<Qa, 'id' | 'question' | 'unit' | 'topic'>
 
 type SmallKind = 'unit' | 'zone' | 'topic' | 'place'
 
-/** Q&A entries and documents held ready; the statutes of the benchmark take 45 MB at this number. */
-const HELD = 1000
+/** Characters of records held ready: a bank of 20,000 entries, or the 910 statutes of the benchmark three times over. */
+const HELD_CHARACTERS = 16_000_000
 
 /** A district without its own record yet: an empty database. */
 const NO_DISTRICT: District = {
@@ -46,7 +54,8 @@ const NO_DISTRICT: District = {
  */
 export class Library {
   readonly #db: Database
-  readonly #held = new Map<string, Promise<Item<ContentOf[RecordKind]> | null>>()
+  readonly #held = new Map<string, Held>()
+  #heldCharacters = 0
   readonly #passages = new WeakMap<object, Passage[]>()
   #small = new Map<string, Promise<Map<string, Item<ContentOf[SmallKind]>>>>()
   #heads: Promise<Map<string, Item<DocumentHead>>> | null = null
@@ -59,18 +68,37 @@ export class Library {
   /** A record by its code, retired ones too; null when there never was one. */
   get<K extends RecordKind>(kind: K, id: string): Promise<Item<ContentOf[K]> | null> {
     const key = `${kind}/${id}`
-    const held = this.#held.get(key)
-    if (held !== undefined) {
+    let held = this.#held.get(key)
+    if (held === undefined) {
+      held = { item: this.#read(kind, id), characters: 0 }
+      this.#hold(key, held)
+    } else {
       // Put last: the first is the one unused for longest.
       this.#held.delete(key)
       this.#held.set(key, held)
-      return held as Promise<Item<ContentOf[K]> | null>
     }
-    const item = this.#read(kind, id)
-    item.catch(() => this.#held.delete(key))
-    this.#held.set(key, item)
-    if (this.#held.size > HELD) this.#held.delete(this.#held.keys().next().value as string)
-    return item as Promise<Item<ContentOf[K]> | null>
+    return held.item as Promise<Item<ContentOf[K]> | null>
+  }
+
+  #hold(key: string, held: Held): void {
+    this.#held.set(key, held)
+    held.item.then(
+      (item) => {
+        if (this.#held.get(key) !== held) return
+        held.characters = item?.characters ?? 0
+        this.#heldCharacters += held.characters
+        for (const oldest of this.#held.keys()) {
+          if (this.#heldCharacters <= HELD_CHARACTERS) break
+          this.#letGo(oldest)
+        }
+      },
+      () => this.#held.delete(key)
+    )
+  }
+
+  #letGo(key: string): void {
+    this.#heldCharacters -= this.#held.get(key)?.characters ?? 0
+    this.#held.delete(key)
   }
 
   /** All records of a small kind that are not retired, by code. */
@@ -86,7 +114,7 @@ export class Library {
 
   async district(): Promise<Item<District>> {
     const item = await this.get('district', 'district')
-    return item ?? { content: NO_DISTRICT, version: 0, retired: false, sample: false, hash: '', changedOn: '' }
+    return item ?? { content: NO_DISTRICT, version: 0, retired: false, sample: false, hash: '', changedOn: '', characters: 0 }
   }
 
   /** Every document that is not retired, without its text. */
@@ -123,7 +151,7 @@ export class Library {
   /** Lets go of what changed; the next reader reads it anew. */
   forget(changes: readonly { kind: RecordKind; id: string }[]): void {
     for (const { kind, id } of changes) {
-      this.#held.delete(`${kind}/${id}`)
+      this.#letGo(`${kind}/${id}`)
       this.#small.delete(kind)
       if (kind === 'document') this.#heads = null
       if (kind === 'qa') this.#questions = null
@@ -202,6 +230,7 @@ function itemOf<C>(row: Row): Item<C> {
     retired: row.retired === 1,
     sample: row.sample === 1,
     hash: row.hash,
-    changedOn: dayOf(row.changed_at)
+    changedOn: dayOf(row.changed_at),
+    characters: row.content.length
   }
 }

@@ -266,22 +266,25 @@ async function renew(
   const insert = bulkInserter(trx)
   for (const [at, { kind, id }] of records.entries()) {
     await forgetEntries(trx, kind, id)
-    const { content, changed_at, retired } = await currentRevision(trx, kind, id)
-    if (retired === 0) await writeEntries(insert, kind, JSON.parse(content), dayOf(changed_at), segmenter)
+    const record = await findRevision(trx, kind, id).executeTakeFirst()
+    if (record?.retired === 0) await writeEntries(insert, kind, JSON.parse(record.content), dayOf(record.changed_at), segmenter)
     onProgress?.(at + 1, records.length)
   }
   await insert.flush()
   return records.length
 }
 
-async function currentRevision(db: Database | Transaction<Schema>, kind: RecordKind, id: string) {
-  return await db
+function currentRevision(db: Database | Transaction<Schema>, kind: RecordKind, id: string) {
+  return findRevision(db, kind, id).executeTakeFirstOrThrow()
+}
+
+function findRevision(db: Database | Transaction<Schema>, kind: RecordKind, id: string) {
+  return db
     .selectFrom('records')
     .innerJoin('revisions', 'revisions.sequence', 'records.sequence')
     .selectAll('revisions')
     .where('records.kind', '=', kind)
     .where('records.id', '=', id)
-    .executeTakeFirstOrThrow()
 }
 
 /** Takes so many numbers of the change feed, and with them the turn to write; returns the last one taken before. */

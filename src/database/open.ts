@@ -1,10 +1,12 @@
 import Sqlite from 'better-sqlite3'
-import { Kysely, Migrator, type Migration, PostgresDialect, SqliteDialect, sql } from 'kysely'
+import { Kysely, Migrator, type Migration, PostgresDialect, sql } from 'kysely'
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import pg from 'pg'
+import { isPostgres } from './dialect.ts'
 import * as content from './migrations/0001-content.ts'
 import type { Schema } from './schema.ts'
+import { SafeSqliteDialect } from './sqlite-dialect.ts'
 
 export type Database = Kysely<Schema>
 
@@ -24,6 +26,17 @@ export class DatabaseTooNew extends Error {
   }
 }
 
+/** An operator who turned safety off must hear of it before anything is accepted. */
+class FsyncOff extends Error {
+  constructor() {
+    super('PostgreSQL 的 fsync 已关闭，断电会丢失已受理的事项；请打开后再启动。 PostgreSQL runs with fsync=off: refused.')
+    this.name = 'FsyncOff'
+  }
+}
+
+/** How long one program waits for another that writes to the same SQLite file. */
+const BUSY_TIMEOUT_MS = 5000
+
 // bigint and numeric arrive as strings from pg; every one we store is far below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
 
@@ -40,39 +53,78 @@ export async function openDatabase(address: DatabaseAddress): Promise<Database> 
     sqlite.pragma('journal_mode = WAL')
     sqlite.pragma('cache_size = -65536')
     sqlite.pragma('synchronous = FULL')
-    sqlite.pragma('busy_timeout = 5000')
+    sqlite.pragma(`busy_timeout = ${BUSY_TIMEOUT_MS}`)
     sqlite.pragma('foreign_keys = ON')
-    return new Kysely<Schema>({ dialect: new SqliteDialect({ database: sqlite }) })
+    return new Kysely<Schema>({ dialect: new SafeSqliteDialect(sqlite) })
   }
-  const pool = new pg.Pool({
-    connectionString: address.url,
-    max: 10,
-    connectionTimeoutMillis: 5000,
-    options: '-c synchronous_commit=on'
-  })
+  const pool = new pg.Pool({ connectionString: durable(address.url), max: 10, connectionTimeoutMillis: 5000 })
   // An idle connection that breaks must not end the process; the next query reports it.
   pool.on('error', () => {})
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
-  const fsync = await sql<{ fsync: string }>`show fsync`.execute(db)
-  if (fsync.rows[0]?.fsync === 'off') {
+  try {
+    const { rows } = await sql<{ fsync: string }>`show fsync`.execute(db)
+    if (rows[0]?.fsync === 'off') throw new FsyncOff()
+  } catch (error) {
     await db.destroy()
-    throw new Error('PostgreSQL 的 fsync 已关闭，断电会丢失已受理的事项；请打开后再启动。 PostgreSQL runs with fsync=off: refused.')
+    throw error
   }
   return db
 }
 
+/** The address with synchronous_commit on, last, so that no setting of the address, role or server undoes it. */
+function durable(address: string): string {
+  const url = new URL(address)
+  const options = [url.searchParams.get('options'), '-c synchronous_commit=on']
+  url.searchParams.set('options', options.filter((option) => option !== null).join(' '))
+  return url.href
+}
+
 /**
- * Brings the schema up to this version, each migration in its own transaction.
+ * Brings the schema up to this version, in one transaction; writes nothing when it is.
  * @throws {DatabaseTooNew} when the database has a migration unknown here
  */
 export async function migrate(db: Database): Promise<void> {
+  const done = await appliedMigrations(db)
+  const unknown = done.find((name) => !(name in MIGRATIONS))
+  if (unknown !== undefined) throw new DatabaseTooNew(unknown)
+  if (done.length === Object.keys(MIGRATIONS).length) return
   const migrator = new Migrator({ db, provider: { getMigrations: async () => MIGRATIONS } })
-  const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
-  if (tables.some((table) => table.name === 'kysely_migration')) {
-    const done = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db)
-    const unknown = done.rows.find((row) => !(row.name in MIGRATIONS))
-    if (unknown !== undefined) throw new DatabaseTooNew(unknown.name)
+  const toLatest = async () => {
+    const { error } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
   }
-  const { error } = await migrator.migrateToLatest()
-  if (error !== undefined) throw error
+  if (isPostgres(db)) return await toLatest()
+  // Kysely opens no transaction for SQLite's migrations; all statements go through the one connection, so this one holds them.
+  await sql`begin immediate`.execute(db)
+  try {
+    await toLatest()
+    await sql`commit`.execute(db)
+  } catch (error) {
+    // A full disk has rolled back already.
+    await sql`rollback`.execute(db).catch(() => {})
+    throw error
+  }
+}
+
+async function appliedMigrations(db: Database): Promise<string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
+  if (!tables.some((table) => table.name === 'kysely_migration')) return []
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db)
+  return rows.map(({ name }) => name)
+}
+
+/**
+ * Writes on SQLite without waiting for another program that is writing, which would hold up every answer of this process;
+ * fails at once instead, for those who can write later.
+ */
+export async function withoutWaiting<T>(db: Database, write: (db: Database) => Promise<T>): Promise<T> {
+  if (isPostgres(db)) return await write(db)
+  return await db.connection().execute(async (connection) => {
+    await sql`pragma busy_timeout = 0`.execute(connection)
+    try {
+      return await write(connection)
+    } finally {
+      await sql.raw(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`).execute(connection)
+    }
+  })
 }

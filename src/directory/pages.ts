@@ -53,7 +53,8 @@ export const directoryPages: FastifyPluginAsyncZod = async (app) => {
 
   app.get('/z/:zone', { schema: { hide: true, params: z.object({ zone: z.string() }) } }, async ({ params }, reply) => {
     const zone = (await library.all('zone')).get(params.zone)
-    if (zone === undefined) return reply.code(404).page('error', errorPage({ status: 404, detail: '没有这个专区，请重新选择。' }))
+    if (zone === undefined)
+      return reply.code(404).page('error', errorPage({ status: 404, detail: '没有这个专区，请重新选择。' }))
     const links = linksOf(zone.content.id)
     const topics = [...(await library.all('topic')).values()].map(({ content }) => content)
     const questions = await library.questions()
@@ -76,7 +77,13 @@ export const directoryPages: FastifyPluginAsyncZod = async (app) => {
         .filter(({ id }) => counts.has(id))
         .map(({ id, name }) => ({ text: name, href: links.topic(id), count: `${counts.get(id)} 条` })),
       entrances: [...ENTRANCES],
-      facts: facts(['位置', location], ['地址', address], ['开放时间', hours], ['电话', phone], ['承办单位', unit?.content.name ?? null])
+      facts: facts(
+        ['位置', location],
+        ['地址', address],
+        ['开放时间', hours],
+        ['电话', phone],
+        ['承办单位', unit?.content.name ?? null]
+      )
     })
   })
 
@@ -85,23 +92,40 @@ export const directoryPages: FastifyPluginAsyncZod = async (app) => {
     { schema: { hide: true, params: z.object({ zone: z.string(), path: z.string() }) } },
     async ({ params }, reply) => {
       const zone = (await library.all('zone')).get(params.zone)
-      if (zone === undefined) return reply.code(404).page('error', errorPage({ status: 404, detail: '没有这个专区，请重新选择。' }))
+      if (zone === undefined)
+        return reply.code(404).page('error', errorPage({ status: 404, detail: '没有这个专区，请重新选择。' }))
       const path = PATHS[params.path]
       const page =
         path === undefined
           ? await missingInZone(library, zone, '没有您要的页面', '地址可能写错了。本专区有下面这些。')
           : AREAS_OF[zone.content.venueKind].includes(path.area)
-            ? await missingInZone(library, zone, `${path.name}还不能在这里办`, '请到专区窗口办理，工作人员会帮您。时间和电话见下面。')
-            : await missingInZone(library, zone, `本专区没有${path.name}`, '本专区有下面这些。其他事项请到政务服务场所或街镇公共服务中心的专区办理。')
+            ? await missingInZone(
+                library,
+                zone,
+                `${path.name}还不能在这里办`,
+                '请到专区窗口办理，工作人员会帮您。时间和电话见下面。'
+              )
+            : await missingInZone(
+                library,
+                zone,
+                `本专区没有${path.name}`,
+                '本专区有下面这些。其他事项请到政务服务场所或街镇公共服务中心的专区办理。'
+              )
       return reply.code(404).page('error', page)
     }
   )
 }
 
 /** What could be asked here: questions the zone's own unit answers, then one of each topic. */
-function examples({ content }: Item<Zone>, topics: readonly Topic[], questions: readonly QuestionHead[]): QuestionHead[] {
+function examples(
+  { content }: Item<Zone>,
+  topics: readonly Topic[],
+  questions: readonly QuestionHead[]
+): QuestionHead[] {
   const short = questions.filter(({ question }) => question.length <= SHORT)
   const own = short.filter(({ unit }) => unit === content.unit).slice(0, EXAMPLES)
-  const others = topics.flatMap(({ id }) => short.find(({ topic, unit }) => topic === id && unit !== content.unit) ?? [])
+  const others = topics.flatMap(
+    ({ id }) => short.find(({ topic, unit }) => topic === id && unit !== content.unit) ?? []
+  )
   return [...own, ...others].slice(0, EXAMPLES)
 }

@@ -119,12 +119,27 @@ function holds(entry: EntryTerms, unit: TokenUnit, id: number): boolean {
 
 function coverage(query: UnitTerms, entry: EntryTerms, unit: TokenUnit): number {
   if (query.weight === 0) return 0
-  let found = 0
-  for (let i = 0; i < query.ids.length; i++) {
-    const id = query.ids[i] as number
-    if (holds(entry, unit, id)) found += query.idf[i] as number
+  const found = new Uint8Array(query.ids.length)
+  markCommon(query.ids, entry.answer[unit], found)
+  for (const form of entry.questions) markCommon(query.ids, form[unit], found)
+  let weight = 0
+  for (let at = 0; at < found.length; at++) if (found[at] === 1) weight += query.idf[at] as number
+  return weight / query.weight
+}
+
+/** Marks which of the query's ids an entry holds; both lists are sorted. */
+function markCommon(query: Uint32Array, held: Uint32Array, found: Uint8Array): void {
+  const queryLength = query.length
+  const heldLength = held.length
+  for (let q = 0, h = 0; q < queryLength && h < heldLength; ) {
+    const wanted = query[q] as number
+    const id = held[h] as number
+    if (id < wanted) h++
+    else {
+      if (id === wanted) found[q] = 1
+      q++
+    }
   }
-  return found / query.weight
 }
 
 function has(sorted: Uint32Array, id: number): boolean {

@@ -27,6 +27,12 @@ export async function changesAfter(db: Database, sequence: number): Promise<Chan
   return { sequence: Number(last.sequence), records: [...records.values()] }
 }
 
+/** How often an operator has asked for the index to be built anew (`npm run reindex`). */
+export async function rebuildsAsked(db: Database): Promise<number> {
+  const row = await db.selectFrom('counters').select('value').where('name', '=', 'rebuild').executeTakeFirst()
+  return row?.value ?? 0
+}
+
 /** The searchable state of changed records as it is now; a retired record has no entries. */
 export async function recordChanges(db: Database, records: Changes['records']): Promise<RecordChange[]> {
   const changes: RecordChange[] = []

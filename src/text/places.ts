@@ -16,7 +16,6 @@ export interface PlaceFinder {
 }
 
 const SUFFIX = /(?:特别行政区|维吾尔自治区|壮族自治区|回族自治区|自治区|自治州|地区|盟|省|市|区|县)$/
-const LONGEST_NAME = 15
 
 /** Names that are also everyday words: they count only with their suffix. */
 const AMBIGUOUS = new Set(['海口', '大同', '安康', '吉安', '保山', '固原', '长治', '宜春', '中山', '海南', '东方', '平凉', '和平', '朝阳', '南川'])
@@ -50,13 +49,19 @@ export function openPlaces(home: string, local: readonly { id: string; aliases: 
     const short = place.name.replace(SUFFIX, '')
     if ((place.code.length <= 4 || inHomeCity) && !AMBIGUOUS.has(short)) add(short, place)
   }
-  const firsts = new Set([...names.keys()].map((name) => name[0]))
+  /** Longest name by its first character: most characters of a question begin none. */
+  const longest = new Map<string, number>()
+  for (const name of names.keys()) {
+    const first = name[0] as string
+    longest.set(first, Math.max(longest.get(first) ?? 0, name.length))
+  }
   return {
     find(text) {
       const found = new Map<string, NamedPlace>()
       for (let at = 0; at < text.length; at++) {
-        if (!firsts.has(text[at])) continue
-        for (let length = Math.min(LONGEST_NAME, text.length - at); length >= 2; length--) {
+        const most = longest.get(text[at] as string)
+        if (most === undefined) continue
+        for (let length = Math.min(most, text.length - at); length >= 2; length--) {
           const place = names.get(text.slice(at, at + length))
           if (place === undefined) continue
           found.set(place.code ?? place.name, place)
