@@ -6,7 +6,7 @@ import { MODEL_VERSION, THRESHOLDS } from '../matching/confidence.ts'
 import { decide, type Decision } from '../matching/decide.ts'
 import { highlight, type Range } from '../matching/highlight.ts'
 import { type Candidate, type Match, match, type MatchNeeds } from '../matching/match.ts'
-import { maskPersonalData } from './mask.ts'
+import { maskPersonalData, withoutMarks } from './mask.ts'
 import { QueryLog } from './query-log.ts'
 
 export interface UnitRef {
@@ -62,7 +62,7 @@ export interface Answer {
 
 export interface AskNeeds extends MatchNeeds {
   library: Library
-  queryLog: QueryLog
+  queryLog: Pick<QueryLog, 'add'>
   now: () => Date
   today: () => string
 }
@@ -79,7 +79,9 @@ export interface AskOptions {
 /** Answers from the bank and the disclosure documents when sure, offers a choice when not, else names the unit that must answer (R26–R29). */
 export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskOptions): Promise<Answer> {
   const started = performance.now()
-  const found = await match(needs, question)
+  // A phone number must not weigh in an answer, and the logged question must give the same answer when asked again.
+  const masked = maskPersonalData(question)
+  const found = await match(needs, withoutMarks(masked))
   const today = needs.today()
   const hits: { hit: Hit; candidate: Candidate }[] = []
   for (const candidate of found.candidates.slice(0, Math.max(limit, 2))) {
@@ -110,7 +112,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
       id: answer.queryId,
       asked_at: needs.now().toISOString(),
       zone,
-      text: maskPersonalData(question),
+      text: masked,
       decision,
       confidence: answer.confidence,
       evidence: evidence(hits),

@@ -26,3 +26,10 @@ export function maskPersonalData(text: string): string {
   for (const [pattern, mark] of PATTERNS) masked = masked.replace(pattern, mark)
   return masked
 }
+
+const MARKS = /〔(?:邮箱|证件号|号码|电话)〕/g
+
+/** A masked question without the marks: what is left to search for. */
+export function withoutMarks(masked: string): string {
+  return masked.replace(MARKS, ' ')
+}
