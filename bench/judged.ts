@@ -3,14 +3,15 @@ import { parse } from 'csv-parse/sync'
 import { ask } from '../src/consultations/ask.ts'
 import { FEATURE_NAMES, type Features } from '../src/matching/features.ts'
 import { match } from '../src/matching/match.ts'
-import type { Parts } from '../src/parts.ts'
 import model from '../src/matching/model.json' with { type: 'json' }
+import type { Parts } from '../src/parts.ts'
 import { bankFolder, bankRecords, openFolder } from './bank.ts'
 import { jsonLines, random } from './entries.ts'
 import { rounded } from './figures.ts'
 import type { BenchOptions } from './run.ts'
 
-export const describe = 'How often are the judged questions of corpus/ answered rightly, and how often wrongly? --fit makes the model anew'
+export const describe =
+  'How often are the judged questions of corpus/ answered rightly, and how often wrongly? --fit makes the model anew'
 
 interface Question {
   text: string
@@ -108,7 +109,9 @@ async function measure(parts: Parts, questions: readonly Question[]) {
 /** Each entry's own question and variants must find it. */
 function ownQuestions(): { id: string; texts: string[] }[] {
   return readdirSync('corpus/qa')
-    .flatMap((file) => parse(readFileSync(`corpus/qa/${file}`), { bom: true, columns: true }) as Record<string, string>[])
+    .flatMap(
+      (file) => parse(readFileSync(`corpus/qa/${file}`), { bom: true, columns: true }) as Record<string, string>[]
+    )
     .map((row) => ({
       id: row.编号 ?? '',
       texts: [row.问题 ?? '', ...(row.其他问法 ?? '').split('\n')].filter((text) => text.trim() !== '')
@@ -142,7 +145,8 @@ async function deskExamples(): Promise<Example[]> {
 
 const WEIGHTS = FEATURE_NAMES.length
 const values = (features: Features) => FEATURE_NAMES.map((name) => features[name])
-const dot = (a: readonly number[], b: readonly number[]) => a.reduce((sum, value, at) => sum + value * (b[at] as number), 0)
+const dot = (a: readonly number[], b: readonly number[]) =>
+  a.reduce((sum, value, at) => sum + value * (b[at] as number), 0)
 
 /** Listwise softmax over the candidates of answerable questions; L2 keeps the few examples from being learnt by heart. */
 function fitRanking(given: readonly Example[]): number[] {
@@ -160,7 +164,8 @@ function fitRanking(given: readonly Example[]): number[] {
         for (let w = 0; w < WEIGHTS; w++) gradient[w] = (gradient[w] as number) + pull * (row[w] as number)
       })
     }
-    for (let w = 0; w < WEIGHTS; w++) weights[w] = (weights[w] as number) + (0.5 * (gradient[w] as number)) / usable.length
+    for (let w = 0; w < WEIGHTS; w++)
+      weights[w] = (weights[w] as number) + (0.5 * (gradient[w] as number)) / usable.length
   }
   return weights
 }
@@ -180,12 +185,13 @@ function tops(given: readonly Example[], ranking: readonly number[]) {
 function fitConfidence(rows: readonly { row: number[]; right: boolean }[]): number[] {
   const weights = new Array<number>(WEIGHTS + 2).fill(0)
   for (let step = 0; step < 3000; step++) {
-    const gradient = weights.map((weight, at) => (at === 0 ? 0 : -0.003 * weight * rows.length))
+    const gradient = weights.map((weight, at) => (at === 0 ? 0 : -0.001 * weight * rows.length))
     for (const { row, right } of rows) {
       const error = (right ? 1 : 0) - 1 / (1 + Math.exp(-dot(weights, row)))
       for (let w = 0; w < row.length; w++) gradient[w] = (gradient[w] as number) + error * (row[w] as number)
     }
-    for (let w = 0; w < weights.length; w++) weights[w] = (weights[w] as number) + (0.3 * (gradient[w] as number)) / rows.length
+    for (let w = 0; w < weights.length; w++)
+      weights[w] = (weights[w] as number) + (0.3 * (gradient[w] as number)) / rows.length
   }
   return weights
 }
@@ -203,7 +209,10 @@ function fit(given: readonly Example[]): Record<string, unknown> {
     const training = given.filter((_, at) => folds[at] !== fold)
     const ranking = fitRanking(training)
     const confidence = fitConfidence(tops(training, ranking))
-    for (const { row, ...rest } of tops(given.filter((_, at) => folds[at] === fold), ranking)) {
+    for (const { row, ...rest } of tops(
+      given.filter((_, at) => folds[at] === fold),
+      ranking
+    )) {
       unseen.push({ ...rest, confidence: 1 / (1 + Math.exp(-dot(confidence, row))) })
     }
   }
@@ -242,7 +251,10 @@ function fit(given: readonly Example[]): Record<string, unknown> {
         {
           hit1: rounded((100 * answerable.filter((example) => example.right).length) / answerable.length, 1),
           answeredRight: rounded((100 * answered.filter((example) => example.right).length) / answerable.length, 1),
-          precision: rounded((100 * answered.filter((example) => example.right).length) / Math.max(1, answered.length), 1)
+          precision: rounded(
+            (100 * answered.filter((example) => example.right).length) / Math.max(1, answered.length),
+            1
+          )
         }
       ]
     })

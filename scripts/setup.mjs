@@ -26,10 +26,12 @@ if (major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1]))
   fail(`需要 Node.js ${LEAST_NODE.join('.')} 或更新版本，这里是 ${process.version}。 Node.js ${LEAST_NODE.join('.')} or newer is needed.`)
 }
 
+// A bundle carries its dependencies and no development ones: npm is never asked.
+const bundle = existsSync(join(root, 'BUNDLE')) ? readFileSync(join(root, 'BUNDLE'), 'utf8').trim() : null
+
 const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
 const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8').trim() : ''
-// A bundle carries its dependencies and no development ones: npm is never asked.
-if (installed !== lock && !existsSync(join(root, 'BUNDLE'))) {
+if (installed !== lock && bundle === null) {
   console.log('正在安装依赖（仅首次）… Installing dependencies (first time only)…')
   const npm = process.env.npm_execpath
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund']
@@ -52,6 +54,10 @@ const seenFile = join(root, 'node_modules', '.zhengxun-native')
 if (!existsSync(seenFile) || readFileSync(seenFile, 'utf8') !== seen) {
   for (const name of NATIVE) {
     if (loads(name)) continue
+    if (bundle !== null) {
+      const here = `${process.platform}-${process.arch}-node${major}`
+      fail(`这个离线包是给 ${bundle} 做的，这里是 ${here}，${name} 不能加载。 This bundle was made for ${bundle}, this is ${here}: ${name} does not load.`)
+    }
     console.log(`正在编译 ${name}（仅首次）… Building ${name} (first time only)…`)
     const built = build(name)
     if (built.status !== 0 || !loads(name)) {
@@ -60,10 +66,19 @@ if (!existsSync(seenFile) || readFileSync(seenFile, 'utf8') !== seen) {
       fail(`${name} 没有编译成功：需要 C++ 编译工具（Debian/Ubuntu: apt install build-essential python3）。 ${name} needs build-essential and python3.`)
     }
   }
-  mkdirSync(dirname(seenFile), { recursive: true })
-  writeFileSync(seenFile, seen)
+  remember(seenFile, seen)
 }
-if (installed !== lock) writeFileSync(stamp, lock)
+if (installed !== lock) remember(stamp, lock)
+
+/** Where the program's folder may not be written, as under a service user, every start looks again. */
+function remember(file, text) {
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+  } catch (error) {
+    if (error.code !== 'EACCES' && error.code !== 'EROFS') throw error
+  }
+}
 
 function build(name) {
   // npm's own node-gyp, with the headers beside the node binary when they are there: nothing is downloaded then.

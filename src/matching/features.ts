@@ -43,6 +43,8 @@ export interface Features {
   yearConflict: number
   /** 1: a passage of a document, not a Q&A entry. */
   isPassage: number
+  /** One over the question's characters: 医保 alone asks for a choice, however well an entry covers it. */
+  brevity: number
 }
 
 export const FEATURE_NAMES = [
@@ -53,7 +55,8 @@ export const FEATURE_NAMES = [
   'reverseCoverage',
   'placeConflict',
   'yearConflict',
-  'isPassage'
+  'isPassage',
+  'brevity'
 ] as const satisfies readonly (keyof Features)[]
 
 /** Prepares a question for comparison; `text` is normalised. */
@@ -109,7 +112,8 @@ export function featuresOf(question: Question, entry: EntryTerms, isPassage: boo
     placeConflict:
       question.elsewhere && !question.placePairs.some((pairs) => pairs.every((id) => holds(entry, 'bigrams', id))) ? 1 : 0,
     yearConflict: question.years.length > 0 && !question.years.some((id) => holds(entry, 'characters', id)) ? 1 : 0,
-    isPassage: isPassage ? 1 : 0
+    isPassage: isPassage ? 1 : 0,
+    brevity: 1 / Math.max(question.tokens.characters.length, 1)
   }
 }
 

@@ -1,0 +1,83 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { loadFiles } from '../indexer/load.ts'
+import { readConfig } from '../src/config.ts'
+import { compare, type Incoming, storeChanges } from '../src/content/store.ts'
+import { migrate, openDatabase } from '../src/database/open.ts'
+import { openParts, type Parts } from '../src/parts.ts'
+import { jsonLines } from './entries.ts'
+
+const SETS = '../shared/data/sets'
+
+/** Entries of a judged bank as Q&A records; null and empty fields stay empty, units are not ours. */
+export function bankRecords(file: string, prefix = ''): Incoming[] {
+  const rows = jsonLines<{ id: string; question: string | null; answer: string | null; variants?: string[] }>(file)
+  return rows.map(({ id, question, answer, variants }) => ({
+    kind: 'qa',
+    source: file,
+    sample: false,
+    content: {
+      id: prefix + id,
+      question: question ?? '',
+      variants: variants ?? [],
+      answer: answer ?? '',
+      materials: [],
+      steps: [],
+      fee: null,
+      place: null,
+      duration: null,
+      basis: [],
+      unit: 'zfb',
+      audience: ['群众'],
+      topic: null,
+      effectiveOn: null,
+      expiresOn: null,
+      reviewBy: null
+    }
+  }))
+}
+
+/** A data folder whose database holds the sample corpus or none, and the given records; loaded by the product's own path. */
+export async function bankFolder(options: { corpus: boolean; records: readonly Incoming[] }): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'zhengxun-bench-'))
+  const db = await openDatabase(readConfig({ DATA_DIR: folder }).database)
+  await migrate(db)
+  const at = new Date().toISOString()
+  if (options.corpus) {
+    const { problems } = await loadFiles(db, ['corpus'], { by: 'bench', at })
+    if (problems.length > 0) throw new Error(JSON.stringify(problems.slice(0, 5), null, 2))
+  }
+  const differences = await compare(db, options.records, [])
+  await storeChanges(db, { incoming: options.records, differences, by: 'bench', at })
+  await db.destroy()
+  return folder
+}
+
+/** A service's parts over a data folder, ready to answer. */
+export async function openFolder(folder: string): Promise<Parts> {
+  const config = readConfig({ DATA_DIR: folder, LOG_LEVEL: 'silent', RATE_LIMIT: '0' })
+  const parts = await openParts(config, pino({ level: 'silent' }))
+  while (!parts.engine.status().ready) await new Promise((resolve) => setTimeout(resolve, 20))
+  return parts
+}
+
+/** About 6,000 entries, real policy questions, letters and questions about an epidemic beside the sample corpus, and short questions to ask. */
+export async function serviceFolder(): Promise<{ folder: string; questions: string[]; remove: () => void }> {
+  const present = existsSync(SETS)
+  const records = (present ? ['desk', 'letters', 'covid-faq'] : []).flatMap((name) =>
+    bankRecords(`${SETS}/${name}/dev.bank.jsonl`, `${name}-`)
+  )
+  const folder = await bankFolder({ corpus: true, records })
+  const asked = (present ? ['desk', 'letters-title', 'covid-faq'] : []).flatMap((name) =>
+    jsonLines<{ text: string }>(`${SETS}/${name}/dev.queries.jsonl`)
+      .slice(0, 160)
+      .map(({ text }) => text)
+  )
+  return {
+    folder,
+    questions: asked.length > 0 ? asked : ['我妈退休了医保怎么转到江北来', '老年人优待证怎么办', '公租房怎么申请'],
+    remove: () => rmSync(folder, { recursive: true, force: true })
+  }
+}
