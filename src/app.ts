@@ -6,7 +6,7 @@ import swagger from '@fastify/swagger'
 import underPressure from '@fastify/under-pressure'
 import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { bankPages } from './bank/pages.ts'
 import { bankRoutes } from './bank/routes.ts'
@@ -43,7 +43,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
     loggerInstance: logger,
     // Questions and look-up codes ride in addresses: requests are logged below, without their query.
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: () => randomBytes(8).toString('hex'),
+    genReqId: () => randomUUID(),
     requestIdHeader: false,
     trustProxy: config.trustProxy,
     bodyLimit: LARGEST_BODY,

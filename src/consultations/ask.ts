@@ -102,7 +102,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
     decision,
     confidence: hits[0]?.hit.confidence ?? 0,
     hits: shown.map(({ hit }) => hit),
-    guidance: decision === 'answer' ? null : await guide(needs.library, found),
+    guidance: decision === 'escalate' ? await guide(needs.library, found) : null,
     degraded: false,
     tookMs: 0
   }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { type Database, withoutWaiting } from '../database/open.ts'
 import type { QueriesTable } from '../database/schema.ts'
@@ -25,9 +25,9 @@ export class QueryLog {
     this.#timer = setInterval(() => void this.flush(), WRITE_EVERY_MS).unref()
   }
 
-  /** A new query's code: 80 random bits, so that nobody guesses another's. */
+  /** A new query's code: 122 random bits, so that nobody guesses another's. */
   static newId(): string {
-    return randomBytes(10).toString('hex')
+    return randomUUID()
   }
 
   /** Takes a row; `text` must be masked already. */
@@ -60,11 +60,18 @@ export class QueryLog {
       try {
         await withoutWaiting(this.#db, (db) =>
           // A row is there already when the last try was stored but its acknowledgement lost.
-          db.insertInto('queries').values(batch).onConflict((conflict) => conflict.column('id').doNothing()).execute()
+          db
+            .insertInto('queries')
+            .values(batch)
+            .onConflict((conflict) => conflict.column('id').doNothing())
+            .execute()
         )
       } catch (error) {
         const level = isBusy(error) ? 'debug' : 'warn'
-        this.#logger[level]({ err: error, waiting: this.#waiting.length }, 'query log not written, kept for the next try')
+        this.#logger[level](
+          { err: error, waiting: this.#waiting.length },
+          'query log not written, kept for the next try'
+        )
         return
       }
       this.#waiting = this.#waiting.slice(batch.length)

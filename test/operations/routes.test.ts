@@ -38,7 +38,7 @@ t.test('headers keep foreign content out and do not break a kiosk on plain HTTP'
   t.match(policy, /frame-ancestors 'none'/)
   t.notMatch(policy, /unsafe-inline|upgrade-insecure-requests/)
   t.equal(headers['strict-transport-security'], undefined)
-  t.match(headers['x-request-id'], /^[0-9a-f]{16}$/)
+  t.match(headers['x-request-id'], /^[0-9a-f-]{36}$/)
   const secure = await testApp(t, { environment: { PUBLIC_URL: 'https://example.invalid' } })
   t.match((await secure.app.inject('/')).headers['strict-transport-security'], /max-age/)
 })
