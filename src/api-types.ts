@@ -62,6 +62,7 @@ export const Unit = z.object({
   hours: z.string().nullable(),
   fax: z.string().nullable(),
   website: z.string().nullable(),
+  guide: z.string().nullable(),
   acceptsApplications: z.boolean(),
   reviewBody: z.string().nullable(),
   verifiedOn: z.string().nullable(),

@@ -19,7 +19,6 @@ const Environment = z
     DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
     ELASTICSEARCH_URL: nodes.optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
-    SAMPLE_DATA: flag.default(true),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     TRUST_PROXY: z.string().optional(),
     FRAME_ANCESTORS: z.string().optional(),
@@ -45,7 +44,6 @@ export interface Config {
   database: DatabaseAddress
   /** Without it links are paths. */
   publicUrl: string | null
-  sampleData: boolean
   logLevel: string
   /** As Fastify takes it: true, addresses, or whether the proxy so many hops away is ours. */
   trustProxy: boolean | string | ((address: string, hop: number) => boolean)
@@ -92,7 +90,6 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     dataDir,
     database,
     publicUrl: env.PUBLIC_URL?.replace(/\/$/, '') ?? null,
-    sampleData: env.SAMPLE_DATA,
     logLevel: env.LOG_LEVEL,
     trustProxy: trustProxy(env.TRUST_PROXY),
     frameAncestors: env.FRAME_ANCESTORS?.split(/[\s,]+/) ?? [],

@@ -15,6 +15,7 @@ export function unit(given: Given<Unit>): Incoming {
     hours: null,
     fax: null,
     website: null,
+    guide: null,
     acceptsApplications: true,
     reviewBody: null,
     leader: null,

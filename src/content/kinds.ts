@@ -9,7 +9,12 @@ export const day = z.string().refine((text) => {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(text)
 }, '日期应写成 2026-11-23 这样，并且确有这一天')
 
-const text = z.string().trim()
+/** PostgreSQL stores neither NUL nor half a character. */
+const UNSTORABLE = /[\0\p{Surrogate}]/gu
+const text = z
+  .string()
+  .overwrite((given) => given.replace(UNSTORABLE, ''))
+  .trim()
 const required = text.min(1, '不能为空')
 const lines = z.array(required)
 /** A record's own code: what links, numbers and addresses carry. */
@@ -49,6 +54,8 @@ const Unit = z.strictObject({
   hours: text.nullable().meta({ title: '办公时间' }),
   fax: text.nullable().meta({ title: '传真' }),
   website: z.url({ protocol: /^https?$/ }).nullable().meta({ title: '网址' }),
+  /** The 公开指南 that names the unit's own channel (R18, R23). */
+  guide: code.nullable().meta({ title: '公开指南' }),
   acceptsApplications: z.boolean().meta({ title: '受理依申请公开' }),
   reviewBody: text.nullable().meta({ title: '复议机关' }),
   leader: text.nullable().meta({ title: '分管领导' }),
