@@ -83,12 +83,19 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
   }
   let followed = sequence
   let following = Promise.resolve()
+  let waiting = 0
   let closed = false
 
   function follow(): Promise<void> {
-    following = following.then(takeIn).catch((error: unknown) => {
-      logger.warn({ err: error }, 'changes not taken in, tried again')
-    })
+    waiting++
+    following = following
+      .then(takeIn)
+      .catch((error: unknown) => {
+        logger.warn({ err: error }, 'changes not taken in, tried again')
+      })
+      .finally(() => {
+        waiting--
+      })
     return following
   }
 
@@ -119,7 +126,11 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
       logger.warn({ err: error }, 'old queries not deleted, tried again in an hour')
     })
   }
-  const timers = [setInterval(follow, FOLLOW_EVERY_MS).unref(), setInterval(forget, FORGET_EVERY_MS).unref()]
+  // With the database away each look waits for its time-out: no second one behind it.
+  const followIfIdle = () => {
+    if (waiting === 0) void follow()
+  }
+  const timers = [setInterval(followIfIdle, FOLLOW_EVERY_MS).unref(), setInterval(forget, FORGET_EVERY_MS).unref()]
   forget()
 
   async function close(): Promise<void> {

@@ -131,7 +131,11 @@ export async function storeChanges(db: Database, options: StoreOptions): Promise
     for (const { kind, id, before } of wanted) {
       if ((stored.get(keyOf(kind, id))?.sequence ?? null) !== before) throw new ChangedMeanwhile(kind, id)
     }
-    await moveSources(trx, incoming.filter((record) => record.kind !== 'district'), stored)
+    await moveSources(
+      trx,
+      incoming.filter((record) => record.kind !== 'district'),
+      stored
+    )
     const insert = bulkInserter(trx)
     let sequence = first
     let done = 0
@@ -267,7 +271,8 @@ async function renew(
   for (const [at, { kind, id }] of records.entries()) {
     await forgetEntries(trx, kind, id)
     const record = await findRevision(trx, kind, id).executeTakeFirst()
-    if (record?.retired === 0) await writeEntries(insert, kind, JSON.parse(record.content), dayOf(record.changed_at), segmenter)
+    if (record?.retired === 0)
+      await writeEntries(insert, kind, JSON.parse(record.content), dayOf(record.changed_at), segmenter)
     onProgress?.(at + 1, records.length)
   }
   await insert.flush()
@@ -326,7 +331,10 @@ async function forgetEntries(trx: Transaction<Schema>, kind: 'qa' | 'document', 
   const key = keyOf(kind, id)
   // A document's keys are its own followed by '#', which sorts right before '$'.
   const own = trx.deleteFrom('entries')
-  await (kind === 'qa' ? own.where('key', '=', key) : own.where('key', '>', `${key}#`).where('key', '<', `${key}$`)).execute()
+  await (kind === 'qa'
+    ? own.where('key', '=', key)
+    : own.where('key', '>', `${key}#`).where('key', '<', `${key}$`)
+  ).execute()
 }
 
 async function writeEntries(
@@ -369,7 +377,10 @@ function bulkInserter(trx: Transaction<Schema>): BulkInserter {
       await trx.executeQuery(CompiledQuery.raw(known.sql, parameters))
       return
     }
-    const compiled = trx.insertInto(table).values(rows as never).compile()
+    const compiled = trx
+      .insertInto(table)
+      .values(rows as never)
+      .compile()
     if (rows.length === BATCH) worded.set(table, { sql: compiled.sql, columns: Object.keys(rows[0] as object) })
     await trx.executeQuery(compiled)
   }

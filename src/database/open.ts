@@ -29,7 +29,9 @@ export class DatabaseTooNew extends Error {
 /** An operator who turned safety off must hear of it before anything is accepted. */
 class FsyncOff extends Error {
   constructor() {
-    super('PostgreSQL 的 fsync 已关闭，断电会丢失已受理的事项；请打开后再启动。 PostgreSQL runs with fsync=off: refused.')
+    super(
+      'PostgreSQL 的 fsync 已关闭，断电会丢失已受理的事项；请打开后再启动。 PostgreSQL runs with fsync=off: refused.'
+    )
     this.name = 'FsyncOff'
   }
 }

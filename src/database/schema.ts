@@ -78,4 +78,3 @@ export interface Schema {
   entries: EntriesTable
   queries: QueriesTable
 }
-

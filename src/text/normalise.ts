@@ -93,7 +93,6 @@ const SCALES: Record<string, number> = { 十: 10, 百: 100, 千: 1e3, 万: 1e4, 
 const GROUPED = /(?<=[0-9]),(?=[0-9]{3}(?![0-9]))/g
 // A document number with any bracket, another bracket, or none: scraped pages lose them (plan trap a).
 const DOCUMENT_NUMBER = /[〔[(【]?((?:19|20)[0-9]{2})[〕\])】]?\s{0,2}(?:年)?第?\s{0,2}([0-9]{1,4})\s{0,2}号(?!楼|线|桥|门|院|店)/g
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it removes
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]/g
 
 /**
