@@ -23,13 +23,17 @@ function run(command, args, options = {}) {
 
 const [major, minor] = process.versions.node.split('.').map(Number)
 if (major < LEAST_NODE[0] || (major === LEAST_NODE[0] && minor < LEAST_NODE[1])) {
-  fail(`需要 Node.js ${LEAST_NODE.join('.')} 或更新版本，这里是 ${process.version}。 Node.js ${LEAST_NODE.join('.')} or newer is needed.`)
+  fail(
+    `需要 Node.js ${LEAST_NODE.join('.')} 或更新版本，这里是 ${process.version}。 Node.js ${LEAST_NODE.join('.')} or newer is needed.`
+  )
 }
 
 // A bundle carries its dependencies and no development ones: npm is never asked.
 const bundle = existsSync(join(root, 'BUNDLE')) ? readFileSync(join(root, 'BUNDLE'), 'utf8').trim() : null
 
-const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+const lock = createHash('sha256')
+  .update(readFileSync(join(root, 'package-lock.json')))
+  .digest('hex')
 const installed = existsSync(stamp) ? readFileSync(stamp, 'utf8').trim() : ''
 if (installed !== lock && bundle === null) {
   console.log('正在安装依赖（仅首次）… Installing dependencies (first time only)…')
@@ -56,14 +60,28 @@ if (!existsSync(seenFile) || readFileSync(seenFile, 'utf8') !== seen) {
     if (loads(name)) continue
     if (bundle !== null) {
       const here = `${process.platform}-${process.arch}-node${major}`
-      fail(`这个离线包是给 ${bundle} 做的，这里是 ${here}，${name} 不能加载。 This bundle was made for ${bundle}, this is ${here}: ${name} does not load.`)
+      fail(
+        `这个离线包是给 ${bundle} 做的，这里是 ${here}，${name} 不能加载。 This bundle was made for ${bundle}, this is ${here}: ${name} does not load.`
+      )
     }
     console.log(`正在编译 ${name}（仅首次）… Building ${name} (first time only)…`)
     const built = build(name)
     if (built.status !== 0 || !loads(name)) {
-      console.error(String(built.stdout ?? '').split('\n').slice(-15).join('\n'))
-      console.error(String(built.stderr ?? '').split('\n').slice(-15).join('\n'))
-      fail(`${name} 没有编译成功：需要 C++ 编译工具（Debian/Ubuntu: apt install build-essential python3）。 ${name} needs build-essential and python3.`)
+      console.error(
+        String(built.stdout ?? '')
+          .split('\n')
+          .slice(-15)
+          .join('\n')
+      )
+      console.error(
+        String(built.stderr ?? '')
+          .split('\n')
+          .slice(-15)
+          .join('\n')
+      )
+      fail(
+        `${name} 没有编译成功：需要 C++ 编译工具（Debian/Ubuntu: apt install build-essential python3）。 ${name} needs build-essential and python3.`
+      )
     }
   }
   remember(seenFile, seen)

@@ -116,7 +116,10 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
         await engine.rebuild()
       }
       await engine.apply(await recordChanges(db, changes.records), changes.sequence)
-      await suggestions.update(db, changes.records.filter(({ kind }) => kind === 'qa').map(({ id }) => id))
+      await suggestions.update(
+        db,
+        changes.records.filter(({ kind }) => kind === 'qa').map(({ id }) => id)
+      )
       followed = changes.sequence
     }
   }

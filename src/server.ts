@@ -43,8 +43,10 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
 export function explainStart(error: unknown): string {
   if (error instanceof BadConfig || error instanceof DatabaseTooNew) return error.message
   const { code } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return '端口已被占用，请先停止占用它的程序，或用 PORT 换一个端口。 The port is in use: stop the other program or set PORT.'
-  if (code?.startsWith('SQLITE_BUSY')) return '数据库正被别的程序写入（例如正在导入），请稍后再试。 Another program is writing to the database.'
+  if (code === 'EADDRINUSE')
+    return '端口已被占用，请先停止占用它的程序，或用 PORT 换一个端口。 The port is in use: stop the other program or set PORT.'
+  if (code?.startsWith('SQLITE_BUSY'))
+    return '数据库正被别的程序写入（例如正在导入），请稍后再试。 Another program is writing to the database.'
   if (code === 'ENOSPC' || code === 'SQLITE_FULL') return '磁盘已满，未启动。 The disk is full.'
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -2,7 +2,14 @@ import t from 'tap'
 import { BadConfig, readConfig } from '../src/config.ts'
 
 t.test('without settings there are sensible ones', async (t) => {
-  t.match(readConfig({}), { host: '127.0.0.1', port: 8080, rateLimit: 600, database: { kind: 'sqlite' }, today: null, publicUrl: null })
+  t.match(readConfig({}), {
+    host: '127.0.0.1',
+    port: 8080,
+    rateLimit: 600,
+    database: { kind: 'sqlite' },
+    today: null,
+    publicUrl: null
+  })
   t.match(readConfig({ PORT: '', DATABASE_URL: '' }), { port: 8080, database: { kind: 'sqlite' } }, 'empty is absent')
 })
 

@@ -93,10 +93,25 @@ export const DISTRICT: Incoming[] = [
     kind: 'district',
     source: 'district.csv',
     sample: true,
-    content: { id: 'district', name: '重庆市江北区', shortName: '江北区', parent: '重庆市', areaCode: '023', hotline: '12345', note: null }
+    content: {
+      id: 'district',
+      name: '重庆市江北区',
+      shortName: '江北区',
+      parent: '重庆市',
+      areaCode: '023',
+      hotline: '12345',
+      note: null
+    }
   },
   unit({ id: 'zfb', name: '区政府办公室', kind: '政府办' }),
-  unit({ id: 'ybj', name: '区医保局', aliases: ['医保局'], duties: ['医保参保、转移和报销'], phone: '023-0000-0115', address: '示例路1号' }),
+  unit({
+    id: 'ybj',
+    name: '区医保局',
+    aliases: ['医保局'],
+    duties: ['医保参保、转移和报销'],
+    phone: '023-0000-0115',
+    address: '示例路1号'
+  }),
   unit({ id: 'mzj', name: '区民政局', duties: ['低保和社会救助', '婚姻登记', '高龄津贴'] }),
   zone({ id: 'XZZX01', name: '区行政服务中心' }),
   zone({ id: 'GYQ01', name: '观音桥街道公共服务中心', venueKind: 'TC' }),
@@ -117,7 +132,13 @@ export const DISTRICT: Incoming[] = [
     successor: 'zc-new',
     body: '第一条 八十岁以上老人每月发五十元。'
   }),
-  document({ id: 'zc-new', title: '江北区高龄津贴办法', issuers: ['mzj'], effectiveOn: '2024-01-01', body: '第一条 八十岁以上老人每月发一百元。' }),
+  document({
+    id: 'zc-new',
+    title: '江北区高龄津贴办法',
+    issuers: ['mzj'],
+    effectiveOn: '2024-01-01',
+    body: '第一条 八十岁以上老人每月发一百元。'
+  }),
   qa({
     id: 'yibao-001',
     question: '退休人员的职工医保怎么从外地转到江北',

@@ -32,14 +32,20 @@ async function address(child: ChildProcess, said: { output: string }): Promise<s
   }
 }
 
-const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+const ended = (child: ChildProcess) =>
+  new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
 
 t.test('a stop loses no question that was answered, and logs no question', async (t) => {
   const folder = temporaryFolder(t)
   const file = join(folder, 'zhengxun.db')
   const db = await openDatabase({ kind: 'sqlite', file })
   await migrate(db)
-  await storeChanges(db, { incoming: DISTRICT, differences: await compare(db, DISTRICT, []), by: 'test', at: new Date().toISOString() })
+  await storeChanges(db, {
+    incoming: DISTRICT,
+    differences: await compare(db, DISTRICT, []),
+    by: 'test',
+    at: new Date().toISOString()
+  })
   const { child, said } = start(t, { DATA_DIR: folder })
   const origin = await address(child, said)
   while ((await fetch(`${origin}/readyz`)).status !== 200) await sleep(50)
@@ -72,7 +78,10 @@ t.test('a database from a newer version stops the start, and says so', async (t)
   const folder = temporaryFolder(t)
   const db = await openDatabase({ kind: 'sqlite', file: join(folder, 'zhengxun.db') })
   await migrate(db)
-  await db.insertInto('kysely_migration' as never).values({ name: '9999-later', timestamp: '2030-01-01' } as never).execute()
+  await db
+    .insertInto('kysely_migration' as never)
+    .values({ name: '9999-later', timestamp: '2030-01-01' } as never)
+    .execute()
   await db.destroy()
   const { child, said } = start(t, { DATA_DIR: folder })
   t.equal(await ended(child), 1)

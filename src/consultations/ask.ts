@@ -96,7 +96,10 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
       placeConflict: candidate.features.placeConflict === 1
     }))
   )
-  const shown = hits.slice(0, decision === 'choose' ? Math.min(offered, Math.max(limit, 2)) : decision === 'escalate' ? 0 : limit)
+  const shown = hits.slice(
+    0,
+    decision === 'choose' ? Math.min(offered, Math.max(limit, 2)) : decision === 'escalate' ? 0 : limit
+  )
   const answer: Answer = {
     queryId: live ? null : QueryLog.newId(),
     decision,
@@ -250,7 +253,13 @@ async function unitRef(library: Library, id: string): Promise<UnitRef | null> {
 function why({ features }: Candidate, title: string, found: Match): string[] {
   const shared = [...new Set(found.words)].filter((word) => word.length > 1 && title.includes(word))
   const reasons: string[] = []
-  if (shared.length > 0) reasons.push(`都说到${shared.slice(0, 4).map((word) => `「${word}」`).join('')}`)
+  if (shared.length > 0)
+    reasons.push(
+      `都说到${shared
+        .slice(0, 4)
+        .map((word) => `「${word}」`)
+        .join('')}`
+    )
   reasons.push(`您问的内容，这里说到了约${Math.round(features.coverage * 100)}%`)
   if (features.placeConflict === 1) reasons.push('您问的地方和这里说的地方可能不同')
   if (features.yearConflict === 1) reasons.push('您问的年份这里没有提到')

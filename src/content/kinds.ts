@@ -24,10 +24,29 @@ const code = z
 
 export const VENUE_KINDS = ['SC', 'TC', 'AL', 'CV'] as const
 export const UNIT_KINDS = ['政府办', '部门', '街镇', '中心', '群团', '其他'] as const
-export const DOCUMENT_CATEGORIES = ['政策文件', '政策汇编', '工作报告', '制度汇编', '公开指南', '标准目录', '办事指南'] as const
+export const DOCUMENT_CATEGORIES = [
+  '政策文件',
+  '政策汇编',
+  '工作报告',
+  '制度汇编',
+  '公开指南',
+  '标准目录',
+  '办事指南'
+] as const
 export const AUDIENCES = ['群众', '企业'] as const
 export const LIFE_EVENTS = [
-  '生育', '入学', '就业', '社保', '医保', '住房', '婚姻', '养老', '开店', '退役', '丧葬', '残疾'
+  '生育',
+  '入学',
+  '就业',
+  '社保',
+  '医保',
+  '住房',
+  '婚姻',
+  '养老',
+  '开店',
+  '退役',
+  '丧葬',
+  '残疾'
 ] as const
 export const DOCUMENT_STATUSES = ['current', 'amended', 'repealed'] as const
 export const PLACE_LEVELS = ['省', '市', '区县', '街道', '镇', '乡', '社区', '村', '地片'] as const
@@ -53,7 +72,10 @@ const Unit = z.strictObject({
   address: text.nullable().meta({ title: '地址' }),
   hours: text.nullable().meta({ title: '办公时间' }),
   fax: text.nullable().meta({ title: '传真' }),
-  website: z.url({ protocol: /^https?$/ }).nullable().meta({ title: '网址' }),
+  website: z
+    .url({ protocol: /^https?$/ })
+    .nullable()
+    .meta({ title: '网址' }),
   /** The 公开指南 that names the unit's own channel (R18, R23). */
   guide: code.nullable().meta({ title: '公开指南' }),
   acceptsApplications: z.boolean().meta({ title: '受理依申请公开' }),
@@ -64,7 +86,10 @@ const Unit = z.strictObject({
 })
 
 const Zone = z.strictObject({
-  id: z.string().regex(/^[A-Z0-9]{2,12}$/, '专区编号只能用 2 至 12 位大写字母和数字').meta({ title: '编号' }),
+  id: z
+    .string()
+    .regex(/^[A-Z0-9]{2,12}$/, '专区编号只能用 2 至 12 位大写字母和数字')
+    .meta({ title: '编号' }),
   name: required.max(60).meta({ title: '名称' }),
   venueKind: z.enum(VENUE_KINDS).meta({ title: '场所类别' }),
   unit: code.meta({ title: '承办单位' }),
@@ -125,7 +150,10 @@ const Document = z.strictObject({
   level: text.nullable().meta({ title: '公开层级' }),
   keywords: lines.meta({ title: '关键词' }),
   summary: text.nullable().meta({ title: '内容概述' }),
-  interpretation: z.url({ protocol: /^https?$/ }).nullable().meta({ title: '解读链接' }),
+  interpretation: z
+    .url({ protocol: /^https?$/ })
+    .nullable()
+    .meta({ title: '解读链接' }),
   /** Markdown without HTML. */
   body: required.meta({ title: '正文' })
 })

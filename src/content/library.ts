@@ -114,7 +114,17 @@ export class Library {
 
   async district(): Promise<Item<District>> {
     const item = await this.get('district', 'district')
-    return item ?? { content: NO_DISTRICT, version: 0, retired: false, sample: false, hash: '', changedOn: '', characters: 0 }
+    return (
+      item ?? {
+        content: NO_DISTRICT,
+        version: 0,
+        retired: false,
+        sample: false,
+        hash: '',
+        changedOn: '',
+        characters: 0
+      }
+    )
   }
 
   /** Every document that is not retired, without its text. */
@@ -159,9 +169,7 @@ export class Library {
   }
 
   #current() {
-    return this.#db
-      .selectFrom('records')
-      .innerJoin('revisions', 'revisions.sequence', 'records.sequence')
+    return this.#db.selectFrom('records').innerJoin('revisions', 'revisions.sequence', 'records.sequence')
   }
 
   async #read<K extends RecordKind>(kind: K, id: string): Promise<Item<ContentOf[K]> | null> {
@@ -199,7 +207,15 @@ export class Library {
       ? sql<string>`(revisions.content::jsonb - 'body')::text`
       : sql<string>`json_remove(revisions.content, '$.body')`
     const rows = await this.#current()
-      .select(['revisions.id', 'revision', 'revisions.retired', 'hash', 'sample', 'changed_at', withoutBody.as('content')])
+      .select([
+        'revisions.id',
+        'revision',
+        'revisions.retired',
+        'hash',
+        'sample',
+        'changed_at',
+        withoutBody.as('content')
+      ])
       .where('records.kind', '=', 'document')
       .where('records.retired', '=', 0)
       .orderBy('records.sequence')
@@ -213,7 +229,12 @@ export class Library {
         ? sql<string>`revisions.content::jsonb ->> ${sql.lit(name)}`
         : sql<string>`json_extract(revisions.content, ${sql.lit(`$.${name}`)})`
     return await this.#current()
-      .select([field('id').as('id'), field('question').as('question'), field('unit').as('unit'), field('topic').as('topic')])
+      .select([
+        field('id').as('id'),
+        field('question').as('question'),
+        field('unit').as('unit'),
+        field('topic').as('topic')
+      ])
       .where('records.kind', '=', 'qa')
       .where('records.retired', '=', 0)
       .orderBy('records.id')

@@ -51,7 +51,7 @@ export async function openDatabase(address: DatabaseAddress): Promise<Database> 
   if (address.kind === 'sqlite') {
     if (!existsSync(dirname(address.file))) mkdirSync(dirname(address.file), { recursive: true, mode: 0o700 })
     const sqlite = new Sqlite(address.file)
-    sqlite.pragma('page_size = 4096')
+    sqlite.pragma('page_size = 8192')
     sqlite.pragma('journal_mode = WAL')
     sqlite.pragma('cache_size = -65536')
     sqlite.pragma('synchronous = FULL')

@@ -21,14 +21,10 @@ export const directoryRoutes: FastifyPluginAsyncZod = async (app) => {
     async ({ query: { q } }) => (await findUnits(app.parts.library, q)).map(unitBody)
   )
 
-  app.get(
-    '/zones',
-    { schema: { summary: 'All zones', response: { 200: z.array(Zone) } } },
-    async () => {
-      const zones = [...(await app.parts.library.all('zone')).values()]
-      return Promise.all(zones.map((zone) => zoneBody(app.parts.library, zone)))
-    }
-  )
+  app.get('/zones', { schema: { summary: 'All zones', response: { 200: z.array(Zone) } } }, async () => {
+    const zones = [...(await app.parts.library.all('zone')).values()]
+    return Promise.all(zones.map((zone) => zoneBody(app.parts.library, zone)))
+  })
 
   app.get(
     '/zones/:zone',

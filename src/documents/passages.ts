@@ -17,7 +17,8 @@ export interface Passage {
 }
 
 const HEADING = /^(#{1,6})\s+(.+?)\s*#*$/
-const ARTICLE = /^(?:\*\*)?(第[零〇一二三四五六七八九十百千\d]+条(?:之[一二三四五六七八九十]+)?)(?:\*\*)?(?=[\s　：:，]|$|[^\s的规第至和、款项])/
+const ARTICLE =
+  /^(?:\*\*)?(第[零〇一二三四五六七八九十百千\d]+条(?:之[一二三四五六七八九十]+)?)(?:\*\*)?(?=[\s　：:，]|$|[^\s的规第至和、款项])/
 const CHINESE_HEADING = /^([一二三四五六七八九十]+、)[^。；]{1,40}$/
 const NUMBERED = /^([一二三四五六七八九十]+、|[（(][一二三四五六七八九十]+[)）])/
 
@@ -120,7 +121,12 @@ export function plainText(markdown: string): string {
   return markdown
     .replace(/^[ \t]*\|?[ \t:|-]{3,}\|?[ \t]*\n?/gm, '')
     .replace(/^#{1,6}\s+/gm, '')
-    .replace(/^[ \t]*\|(.*)\|[ \t]*$/gm, (_, row: string) => row.split('|').map((cell) => cell.trim()).join('　'))
+    .replace(/^[ \t]*\|(.*)\|[ \t]*$/gm, (_, row: string) =>
+      row
+        .split('|')
+        .map((cell) => cell.trim())
+        .join('　')
+    )
     .replace(/\*\*|__|`/g, '')
     .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/\n{3,}/g, '\n\n')

@@ -22,7 +22,9 @@ export function decide(candidates: readonly Judged[]): { decision: Decision; off
   if (best.confidence >= enough && isInForce(best.validity) && !best.placeConflict) {
     return { decision: 'answer', offered: candidates.length }
   }
-  const plausible = candidates.filter(({ confidence, placeConflict }) => confidence >= THRESHOLDS.choose && !placeConflict)
+  const plausible = candidates.filter(
+    ({ confidence, placeConflict }) => confidence >= THRESHOLDS.choose && !placeConflict
+  )
   if (plausible.length === 0) return { decision: 'escalate', offered: 0 }
   // A choice is between at least two; a single doubtful candidate is shown beside the next best.
   const offered = Math.min(Math.max(plausible.length, 2), THRESHOLDS.chooseMost, candidates.length)

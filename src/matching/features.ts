@@ -70,7 +70,9 @@ export function prepareQuestion(text: string, tokens: QueryTokens, terms: TermSo
     places,
     elsewhere: places.length > 0 && places.every((place) => finder.isElsewhere(place)),
     // The suffix is left out: 成都 and 成都市 are one place.
-    placePairs: places.map(({ name }) => terms.lookup('bigrams', bigramsOf(name.length > 2 ? name.slice(0, -1) : name)).ids),
+    placePairs: places.map(
+      ({ name }) => terms.lookup('bigrams', bigramsOf(name.length > 2 ? name.slice(0, -1) : name)).ids
+    ),
     years: terms.lookup('characters', yearsOf(text).map(String)).ids
   }
 }
@@ -110,7 +112,9 @@ export function featuresOf(question: Question, entry: EntryTerms, isPassage: boo
     characterDice,
     reverseCoverage,
     placeConflict:
-      question.elsewhere && !question.placePairs.some((pairs) => pairs.every((id) => holds(entry, 'bigrams', id))) ? 1 : 0,
+      question.elsewhere && !question.placePairs.some((pairs) => pairs.every((id) => holds(entry, 'bigrams', id)))
+        ? 1
+        : 0,
     yearConflict: question.years.length > 0 && !question.years.some((id) => holds(entry, 'characters', id)) ? 1 : 0,
     isPassage: isPassage ? 1 : 0,
     brevity: 1 / Math.max(question.tokens.characters.length, 1)

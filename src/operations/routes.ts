@@ -75,7 +75,10 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
     { ...quiet, schema: { summary: 'Prometheus figures', response: { 200: z.string(), 404: ProblemBody } } },
     async (request, reply) => {
       if (!mayReadMetrics(request, config.metricsToken)) throw new NotFound('页面', '/metrics')
-      return reply.type(registry.contentType).serializer((text: string) => text).send(await registry.metrics())
+      return reply
+        .type(registry.contentType)
+        .serializer((text: string) => text)
+        .send(await registry.metrics())
     }
   )
 }

@@ -1,5 +1,5 @@
 import type { Document, Qa } from '../content/kinds.ts'
-import { cutPassages, plainText } from '../documents/passages.ts'
+import { cutPassages, type Passage, plainText } from '../documents/passages.ts'
 import { pinyinOf } from '../text/pinyin.ts'
 import type { Segmenter } from '../text/segment.ts'
 import type { Entry, EntryField, FieldTokens } from './tokens.ts'
@@ -10,13 +10,17 @@ export interface StoredEntry {
   pinyin: string
 }
 
-function fields(given: Partial<Record<EntryField, readonly FieldTokens[]>>): Record<EntryField, readonly FieldTokens[]> {
+function fields(
+  given: Partial<Record<EntryField, readonly FieldTokens[]>>
+): Record<EntryField, readonly FieldTokens[]> {
   return { question: [], variants: [], answer: [], title: [], passage: [], ...given }
 }
 
 /** What is searched of a Q&A entry: question, variants, and all that the answer says. */
 export function qaEntries(qa: Qa, changedOn: string, segmenter: Segmenter): StoredEntry[] {
-  const answer = [qa.answer, ...qa.materials, ...qa.steps, qa.fee, qa.place, qa.duration].filter((part) => part !== null)
+  const answer = [qa.answer, ...qa.materials, ...qa.steps, qa.fee, qa.place, qa.duration].filter(
+    (part) => part !== null
+  )
   return [
     {
       entry: {
@@ -44,6 +48,17 @@ export function qaEntries(qa: Qa, changedOn: string, segmenter: Segmenter): Stor
 /** What is searched of a document: each passage under the title and its headings. */
 export function documentEntries(document: Document, segmenter: Segmenter): StoredEntry[] {
   const title = segmenter.tokens([document.title, document.number ?? ''].join(' '))
+  // Passages stand under the same headings one after the other: each heading is segmented once.
+  let heading = ''
+  let above = segmenter.tokens('')
+  const under = (passage: Passage): FieldTokens => {
+    if (passage.heading !== heading) {
+      heading = passage.heading
+      above = segmenter.tokens(heading)
+    }
+    const own = segmenter.tokens(plainText(passage.text))
+    return { text: `${above.text} ${own.text}`.trim(), words: above.words.concat(own.words) }
+  }
   return cutPassages(document.body).map((passage) => ({
     entry: {
       key: `document/${document.id}#${passage.anchor}`,
@@ -58,7 +73,7 @@ export function documentEntries(document: Document, segmenter: Segmenter): Store
       date: document.publishedOn ?? document.writtenOn,
       fields: fields({
         title: [title],
-        passage: [segmenter.tokens(`${passage.heading}\n${plainText(passage.text)}`)]
+        passage: [under(passage)]
       })
     },
     pinyin: ''

@@ -42,7 +42,18 @@ export function fold(text: string): string {
 }
 
 const DIGITS: Record<string, number> = {
-  零: 0, 〇: 0, 一: 1, 二: 2, 两: 2, 三: 3, 四: 4, 五: 5, 六: 6, 七: 7, 八: 8, 九: 9
+  零: 0,
+  〇: 0,
+  一: 1,
+  二: 2,
+  两: 2,
+  三: 3,
+  四: 4,
+  五: 5,
+  六: 6,
+  七: 7,
+  八: 8,
+  九: 9
 }
 const POWERS: Record<string, number> = { 十: 10, 百: 100, 千: 1000 }
 
@@ -75,7 +86,8 @@ export function numeralValue(numeral: string): number | null {
     } else return null
   }
   // 一万五 and 三百五 leave out the last power: the digit counts tenths of the power before it.
-  const rest = digit > 0 ? (lastPower >= 100 && !/[零〇]/.test(numeral.at(-2) ?? '') ? digit * (lastPower / 10) : digit) : 0
+  const rest =
+    digit > 0 ? (lastPower >= 100 && !/[零〇]/.test(numeral.at(-2) ?? '') ? digit * (lastPower / 10) : digit) : 0
   return total + section + rest
 }
 
@@ -92,8 +104,10 @@ const SCALED = /([0-9]+(?:\.[0-9]+)?)([十百千万亿])(?=[^a-z0-9])/g
 const SCALES: Record<string, number> = { 十: 10, 百: 100, 千: 1e3, 万: 1e4, 亿: 1e8 }
 const GROUPED = /(?<=[0-9]),(?=[0-9]{3}(?![0-9]))/g
 // A document number with any bracket, another bracket, or none: scraped pages lose them (plan trap a).
-const DOCUMENT_NUMBER = /[〔[(【]?((?:19|20)[0-9]{2})[〕\])】]?\s{0,2}(?:年)?第?\s{0,2}([0-9]{1,4})\s{0,2}号(?!楼|线|桥|门|院|店)/g
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]/g
+const DOCUMENT_NUMBER =
+  /[〔[(【]?((?:19|20)[0-9]{2})[〕\])】]?\s{0,2}(?:年)?第?\s{0,2}([0-9]{1,4})\s{0,2}号(?!楼|线|桥|门|院|店)/g
+const CONTROL =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]/g
 
 /**
  * The form in which all text is compared: NFKC, half width, lower case, simplified characters, Chinese numerals before a
@@ -129,6 +143,8 @@ export function documentNumbersOf(normalised: string): string[] {
 
 /** Years of normalised text, 1980–2099, that are not part of a document number. */
 export function yearsOf(normalised: string): number[] {
-  const years = normalised.matchAll(/(?<![0-9.-])((?:19[89]|20[0-9])[0-9])(?![0-9.\-号元人名份张件个户米吨次多平块万])/g)
+  const years = normalised.matchAll(
+    /(?<![0-9.-])((?:19[89]|20[0-9])[0-9])(?![0-9.\-号元人名份张件个户米吨次多平块万])/g
+  )
   return [...new Set([...years].map(([, year]) => Number(year)))]
 }

@@ -18,7 +18,23 @@ export interface PlaceFinder {
 const SUFFIX = /(?:特别行政区|维吾尔自治区|壮族自治区|回族自治区|自治区|自治州|地区|盟|省|市|区|县)$/
 
 /** Names that are also everyday words: they count only with their suffix. */
-const AMBIGUOUS = new Set(['海口', '大同', '安康', '吉安', '保山', '固原', '长治', '宜春', '中山', '海南', '东方', '平凉', '和平', '朝阳', '南川'])
+const AMBIGUOUS = new Set([
+  '海口',
+  '大同',
+  '安康',
+  '吉安',
+  '保山',
+  '固原',
+  '长治',
+  '宜春',
+  '中山',
+  '海南',
+  '东方',
+  '平凉',
+  '和平',
+  '朝阳',
+  '南川'
+])
 
 /**
  * Finds place names by longest match. Short forms (成都, 渝北) count for provinces, cities and the districts of the home
@@ -27,14 +43,18 @@ const AMBIGUOUS = new Set(['海口', '大同', '安康', '吉安', '保山', '�
  * @param local the district's own streets, towns and communities with their other names
  */
 export function openPlaces(home: string, local: readonly { id: string; aliases: readonly string[] }[]): PlaceFinder {
-  const rows = readFileSync(new URL('./china-places.csv', import.meta.url), 'utf8').trim().split('\n').slice(1)
+  const rows = readFileSync(new URL('./china-places.csv', import.meta.url), 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1)
   const places = rows.map((row) => {
     const [code = '', name = ''] = row.split(',')
     return { code, name: name.trim() }
   })
   const homeCity = places.find(({ code, name }) => code.length <= 4 && home.startsWith(name))
   const homeDistrict = places.find(
-    ({ code, name }) => code.length === 6 && homeCity !== undefined && code.startsWith(homeCity.code) && home.endsWith(name)
+    ({ code, name }) =>
+      code.length === 6 && homeCity !== undefined && code.startsWith(homeCity.code) && home.endsWith(name)
   )
   const names = new Map<string, NamedPlace>()
   const add = (name: string, place: NamedPlace) => {

@@ -6,16 +6,17 @@ const { app } = await testApp(t, { records: DISTRICT, environment: { TODAY: '202
 
 t.test('a venue kind decides which areas a zone has', async (t) => {
   const zones = (await app.inject('/api/v1/zones')).json() as { id: string; areas: string[] }[]
-  t.same(
-    Object.fromEntries(zones.map(({ id, areas }) => [id, areas.join(' ')])),
-    {
-      XZZX01: 'query reading application consultation',
-      GYQ01: 'query reading application consultation',
-      DAG01: 'query reading',
-      SQ01: 'query board'
-    }
-  )
-  t.match((await app.inject('/api/v1/zones/XZZX01')).json(), { id: 'XZZX01', venueKind: 'SC', unit: { id: 'zfb', name: '区政府办公室' } })
+  t.same(Object.fromEntries(zones.map(({ id, areas }) => [id, areas.join(' ')])), {
+    XZZX01: 'query reading application consultation',
+    GYQ01: 'query reading application consultation',
+    DAG01: 'query reading',
+    SQ01: 'query board'
+  })
+  t.match((await app.inject('/api/v1/zones/XZZX01')).json(), {
+    id: 'XZZX01',
+    venueKind: 'SC',
+    unit: { id: 'zfb', name: '区政府办公室' }
+  })
   t.match((await app.inject('/api/v1/zones/NOWHERE')).json(), { status: 404, code: 'NOT_FOUND' })
 })
 
@@ -43,7 +44,10 @@ t.test('an entry and a document show validity, version and what they rest on', a
 })
 
 t.test('type-ahead by characters, pinyin and initials', async (t) => {
-  const suggest = async (q: string) => ((await app.inject(`/api/v1/suggestions?q=${encodeURIComponent(q)}`)).json() as { id: string }[]).map(({ id }) => id)
+  const suggest = async (q: string) =>
+    ((await app.inject(`/api/v1/suggestions?q=${encodeURIComponent(q)}`)).json() as { id: string }[]).map(
+      ({ id }) => id
+    )
   t.same(await suggest('公租'), ['zhufang-001'])
   t.same(await suggest('gongzufang'), ['zhufang-001'])
   t.same(await suggest('gzf'), ['zhufang-001'])

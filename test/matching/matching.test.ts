@@ -24,7 +24,13 @@ t.test('what is not in force, or of another place, is never the answer', async (
     t.not(decide([{ ...sure, validity }, no]).decision, 'answer', validity)
   }
   t.equal(decide([{ ...sure, validity: 'amended' }]).decision, 'answer', 'amended is in force')
-  t.equal(decide([{ ...sure, placeConflict: true }, { ...sure, placeConflict: true }]).decision, 'escalate')
+  t.equal(
+    decide([
+      { ...sure, placeConflict: true },
+      { ...sure, placeConflict: true }
+    ]).decision,
+    'escalate'
+  )
 })
 
 t.test('a passage must be surer than an entry that somebody wrote as an answer', async (t) => {
@@ -33,32 +39,38 @@ t.test('a passage must be surer than an entry that somebody wrote as an answer',
   t.not(decide([{ ...sure, kind: 'document', confidence: between }, no]).decision, 'answer')
 })
 
-t.test('candidates: the nearer wording first, each document once, confidence a probability that falls with a conflict', async (t) => {
-  const records = [
-    ...DISTRICT,
-    qa({ id: 'gj-1', question: '高龄津贴怎么申请', answer: '到社区申请。', unit: 'mzj' }),
-    qa({ id: 'gj-2', question: '高龄津贴什么时候发', answer: '每季度发。', unit: 'mzj' })
-  ]
-  const { parts } = await testApp(t, { records })
-  const first = async (text: string) => (await match(parts, text)).candidates[0]
-  t.equal((await first('高龄津贴咋个申请嘛'))?.hit.id, 'gj-1')
-  t.equal((await first('高龄津贴哪个时候发哦'))?.hit.id, 'gj-2')
-  const { candidates } = await match(parts, '医保转移')
-  t.equal(new Set(candidates.map(({ hit }) => `${hit.kind}/${hit.id}`)).size, candidates.length)
-  for (const { confidence } of candidates) t.ok(confidence >= 0 && confidence <= 1)
-  const here = await first('公租房怎么申请')
-  const there = await first('成都的公租房怎么申请')
-  t.equal(here?.features.placeConflict, 0)
-  t.equal(there?.features.placeConflict, 1)
-  if (here !== undefined) {
-    const conflict = confidenceOf({ ...here.features, placeConflict: 1 }, { gap: 1 })
-    t.ok(conflict < confidenceOf(here.features, { gap: 1 }))
+t.test(
+  'candidates: the nearer wording first, each document once, confidence a probability that falls with a conflict',
+  async (t) => {
+    const records = [
+      ...DISTRICT,
+      qa({ id: 'gj-1', question: '高龄津贴怎么申请', answer: '到社区申请。', unit: 'mzj' }),
+      qa({ id: 'gj-2', question: '高龄津贴什么时候发', answer: '每季度发。', unit: 'mzj' })
+    ]
+    const { parts } = await testApp(t, { records })
+    const first = async (text: string) => (await match(parts, text)).candidates[0]
+    t.equal((await first('高龄津贴咋个申请嘛'))?.hit.id, 'gj-1')
+    t.equal((await first('高龄津贴哪个时候发哦'))?.hit.id, 'gj-2')
+    const { candidates } = await match(parts, '医保转移')
+    t.equal(new Set(candidates.map(({ hit }) => `${hit.kind}/${hit.id}`)).size, candidates.length)
+    for (const { confidence } of candidates) t.ok(confidence >= 0 && confidence <= 1)
+    const here = await first('公租房怎么申请')
+    const there = await first('成都的公租房怎么申请')
+    t.equal(here?.features.placeConflict, 0)
+    t.equal(there?.features.placeConflict, 1)
+    if (here !== undefined) {
+      const conflict = confidenceOf({ ...here.features, placeConflict: 1 }, { gap: 1 })
+      t.ok(conflict < confidenceOf(here.features, { gap: 1 }))
+    }
   }
-})
+)
 
 t.test('marks stand where the words are, in the text as it is shown', async (t) => {
   const text = '請到ＹＢ窗口辦理醫保，医保卡带上。'
   const marks = highlight(text, ['医保', '医保卡', 'yb', '的'])
-  t.same(marks.map(({ start, end }) => text.slice(start, end)), ['ＹＢ', '醫保', '医保卡'])
+  t.same(
+    marks.map(({ start, end }) => text.slice(start, end)),
+    ['ＹＢ', '醫保', '医保卡']
+  )
   t.same(highlight('', ['医保']), [])
 })

@@ -10,7 +10,18 @@ t.test('alive, ready with the parts named, and described', async (t) => {
     parts: { database: { ok: true }, engine: { ok: true, detail: null } }
   })
   const paths = Object.keys((await app.inject('/openapi.json')).json().paths)
-  for (const path of ['/api/v1/answers', '/api/v1/suggestions', '/api/v1/qa/{id}', '/api/v1/documents/{id}', '/api/v1/units', '/api/v1/zones', '/api/v1/zones/{zone}', '/healthz', '/readyz', '/metrics']) {
+  for (const path of [
+    '/api/v1/answers',
+    '/api/v1/suggestions',
+    '/api/v1/qa/{id}',
+    '/api/v1/documents/{id}',
+    '/api/v1/units',
+    '/api/v1/zones',
+    '/api/v1/zones/{zone}',
+    '/healthz',
+    '/readyz',
+    '/metrics'
+  ]) {
     t.ok(paths.includes(path), path)
   }
 })

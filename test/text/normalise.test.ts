@@ -21,11 +21,19 @@ t.test('Chinese numerals before a measure are Arabic; in words they stay', async
     ['二十多岁', '20多岁']
   ]
   for (const [given, wanted] of same) t.equal(normalise(given), wanted)
-  for (const word of ['一次性补贴', '统一办理', '万一', '五里店', '三峡', '四川', '九龙坡']) t.equal(normalise(word), word)
+  for (const word of ['一次性补贴', '统一办理', '万一', '五里店', '三峡', '四川', '九龙坡'])
+    t.equal(normalise(word), word)
 })
 
 t.test('a document number is the same with any bracket, another bracket, or none', async (t) => {
-  for (const written of ['江北府办〔2021〕39号', '江北府办[2021]39号', '江北府办(2021)39 号', '江北府办（２０２１）39号', '江北府办202139号', '江北府办2021年第39号']) {
+  for (const written of [
+    '江北府办〔2021〕39号',
+    '江北府办[2021]39号',
+    '江北府办(2021)39 号',
+    '江北府办（２０２１）39号',
+    '江北府办202139号',
+    '江北府办2021年第39号'
+  ]) {
     t.same(documentNumbersOf(normalise(written)), ['2021-39号'], written)
   }
   t.same(documentNumbersOf(normalise('渝府办发2021100号')), ['2021-100号'])
@@ -41,7 +49,16 @@ t.test('years are found, document numbers and amounts are not taken for years', 
 
 t.test('numerals have the value people mean', async (t) => {
   const values: [string, number | null][] = [
-    ['十', 10], ['二十', 20], ['一百零五', 105], ['三百五', 350], ['一万五', 15000], ['二〇二六', 2026], ['两千', 2000], ['一亿', 1e8], ['39', 39], ['二三百万', null]
+    ['十', 10],
+    ['二十', 20],
+    ['一百零五', 105],
+    ['三百五', 350],
+    ['一万五', 15000],
+    ['二〇二六', 2026],
+    ['两千', 2000],
+    ['一亿', 1e8],
+    ['39', 39],
+    ['二三百万', null]
   ]
   for (const [numeral, value] of values) t.equal(numeralValue(numeral), value, numeral)
 })

@@ -34,8 +34,15 @@ t.test('pinyin by syllable and by initials', async (t) => {
 
 t.test('places: home, its city, elsewhere, and words that only look like places', async (t) => {
   const places = openPlaces('重庆市江北区', [{ id: '观音桥街道', aliases: ['观音桥'] }])
-  const elsewhere = (text: string) => places.find(text).filter((place) => places.isElsewhere(place)).map(({ name }) => name)
-  t.same(places.find('观音桥办证').map(({ name }) => name), ['观音桥街道'])
+  const elsewhere = (text: string) =>
+    places
+      .find(text)
+      .filter((place) => places.isElsewhere(place))
+      .map(({ name }) => name)
+  t.same(
+    places.find('观音桥办证').map(({ name }) => name),
+    ['观音桥街道']
+  )
   t.same(elsewhere('江北区的低保'), [])
   t.same(elsewhere('重庆的低保'), [])
   t.same(elsewhere('成都医保'), ['成都市'])
