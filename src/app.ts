@@ -11,15 +11,12 @@ import Fastify, {
   type FastifyRequest,
   LogController
 } from 'fastify'
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider
-} from 'fastify-type-provider-zod'
+import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import fastJson, { type Schema } from 'fast-json-stringify'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { bankPages } from './bank/pages.ts'
+import * as z from 'zod'
 import { bankRoutes } from './bank/routes.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
@@ -64,7 +61,9 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
     return503OnClosing: true
   }).withTypeProvider<ZodTypeProvider>()
   app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
+  app.setSerializerCompiler(({ schema }) =>
+    fastJson(z.toJSONSchema(schema as z.ZodType, { target: 'draft-7' }) as Schema)
+  )
   app.decorate('parts', parts)
 
   app.addHook('onRequest', async (request, reply) => {

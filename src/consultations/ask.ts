@@ -1,11 +1,12 @@
 import type { Item, Library } from '../content/library.ts'
 import type { ContentOf, Unit } from '../content/kinds.ts'
 import { isInForce, type Validity, validityOn } from '../content/validity.ts'
-import { plainText } from '../documents/passages.ts'
+import { type Passage, plainText } from '../documents/passages.ts'
 import { MODEL_VERSION, THRESHOLDS } from '../matching/confidence.ts'
-import { decide, type Decision } from '../matching/decide.ts'
+import { decide, type Decision, type Judged } from '../matching/decide.ts'
 import { highlight, type Range } from '../matching/highlight.ts'
 import { type Candidate, type Match, match, type MatchNeeds } from '../matching/match.ts'
+import { fold } from '../text/normalise.ts'
 import { maskPersonalData, withoutMarks } from './mask.ts'
 import { QueryLog } from './query-log.ts'
 
@@ -83,28 +84,19 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
   const masked = maskPersonalData(question)
   const found = await match(needs, withoutMarks(masked))
   const today = needs.today()
-  const hits: { hit: Hit; candidate: Candidate }[] = []
+  const sources = await sourcesOf(needs.library)
+  const known: Known[] = []
   for (const candidate of found.candidates.slice(0, Math.max(limit, 2))) {
-    const hit = await lookUp(needs.library, candidate, found, today)
-    if (hit !== null) hits.push({ hit, candidate })
+    const one = await lookUp(needs.library, candidate, sources, today)
+    if (one !== null) known.push(one)
   }
-  const { decision, offered } = decide(
-    hits.map(({ hit, candidate }) => ({
-      kind: hit.kind,
-      confidence: hit.confidence,
-      validity: hit.validity,
-      placeConflict: candidate.features.placeConflict === 1
-    }))
-  )
-  const shown = hits.slice(
-    0,
-    decision === 'choose' ? Math.min(offered, Math.max(limit, 2)) : decision === 'escalate' ? 0 : limit
-  )
+  const { decision, offered } = decide(known)
+  const most = decision === 'choose' ? Math.min(offered, Math.max(limit, 2)) : decision === 'escalate' ? 0 : limit
   const answer: Answer = {
     queryId: live ? null : QueryLog.newId(),
     decision,
-    confidence: hits[0]?.hit.confidence ?? 0,
-    hits: shown.map(({ hit }) => hit),
+    confidence: known[0]?.confidence ?? 0,
+    hits: known.slice(0, most).map((one) => hitOf(one, needs.library, sources, found)),
     guidance: decision === 'escalate' ? await guide(needs.library, found) : null,
     degraded: false,
     tookMs: 0
@@ -118,7 +110,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
       text: masked,
       decision,
       confidence: answer.confidence,
-      evidence: evidence(hits),
+      evidence: evidence(known),
       degraded: 0,
       took_ms: answer.tookMs
     })
@@ -133,13 +125,13 @@ export interface Evidence {
   candidates: { key: string; version: number; score: number; confidence: number; features: Candidate['features'] }[]
 }
 
-function evidence(hits: readonly { hit: Hit; candidate: Candidate }[]): string {
+function evidence(known: readonly Known[]): string {
   const stored: Evidence = {
     model: MODEL_VERSION,
     thresholds: THRESHOLDS,
-    candidates: hits.slice(0, 5).map(({ hit, candidate }) => ({
+    candidates: known.slice(0, 5).map(({ candidate, item }) => ({
       key: candidate.hit.key,
-      version: hit.version,
+      version: item.version,
       score: round(candidate.score),
       confidence: round(candidate.confidence),
       features: Object.fromEntries(
@@ -152,79 +144,100 @@ function evidence(hits: readonly { hit: Hit; candidate: Candidate }[]): string {
 
 const round = (value: number) => Math.round(value * 1000) / 1000
 
-async function lookUp(library: Library, candidate: Candidate, found: Match, today: string): Promise<Hit | null> {
+/** What every hit is joined with, taken once a question. */
+interface Sources {
+  documents: Awaited<ReturnType<Library['documents']>>
+  units: ReadonlyMap<string, Item<Unit>>
+}
+
+async function sourcesOf(library: Library): Promise<Sources> {
+  return { documents: await library.documents(), units: await library.all('unit') }
+}
+
+/** A candidate whose record was found, with what the decision needs. */
+interface Known extends Judged {
+  candidate: Candidate
+  item: Item<ContentOf['qa']> | Item<ContentOf['document']>
+  basis: Basis[]
+}
+
+async function lookUp(library: Library, candidate: Candidate, sources: Sources, today: string): Promise<Known | null> {
   const { kind, id, anchor } = candidate.hit
-  const item = await library.get(kind, id)
+  const { confidence } = candidate
+  const placeConflict = candidate.features.placeConflict === 1
+  const item = (await library.get(kind, id)) as Known['item'] | null
   if (item === null || item.retired) return null
-  if (kind === 'qa') return await qaHit(library, item as Item<ContentOf['qa']>, candidate, found, today)
-  return await documentHit(library, item as Item<ContentOf['document']>, anchor, candidate, found, today)
-}
-
-async function qaHit(
-  library: Library,
-  { content, version, changedOn, sample }: Item<ContentOf['qa']>,
-  candidate: Candidate,
-  found: Match,
-  today: string
-): Promise<Hit> {
-  const basis = await basisOf(library, content.basis, today)
-  const dead = basis.find(({ validity }) => !isInForce(validity))
-  return {
-    id: content.id,
-    kind: 'qa',
-    title: content.question,
-    text: content.answer,
-    highlights: highlight(content.answer, found.words),
-    unit: await unitRef(library, content.unit),
-    version,
-    updatedOn: changedOn,
-    validity: worstOf(validityOn({ status: 'current', ...content }, today), basis),
-    basis,
-    confidence: candidate.confidence,
-    why: why(candidate, content.question, found),
-    passage: null,
-    sample,
-    successor: dead === undefined ? null : await successorOf(library, dead.document)
+  if ('question' in item.content) {
+    const basis = basisIn(sources.documents, item.content.basis, today)
+    const validity = worstOf(validityOn({ status: 'current', ...item.content }, today), basis)
+    return { kind, candidate, item, basis, validity, confidence, placeConflict }
   }
+  const passage = library.passages(item as Item<ContentOf['document']>).find((passage) => passage.anchor === anchor)
+  if (passage === undefined) return null
+  const { number, title } = item.content
+  const validity = validityOn(item.content, today)
+  const basis = [{ document: id, number, title, clause: passage.clause, validity }]
+  return { kind, candidate, item, basis, validity, confidence, placeConflict }
 }
 
-async function documentHit(
+function hitOf(
+  { candidate, item, basis, validity }: Known,
   library: Library,
-  item: Item<ContentOf['document']>,
-  anchor: string | null,
-  candidate: Candidate,
-  found: Match,
-  today: string
-): Promise<Hit | null> {
-  const { content, version, changedOn, sample } = item
-  const passage = library.passages(item).find((passage) => passage.anchor === anchor)
-  if (passage === undefined) return null
+  { documents, units }: Sources,
+  found: Match
+): Hit {
+  const { content, version, changedOn: updatedOn, sample } = item
+  const { confidence } = candidate
+  const unitRef = (id: string | undefined): UnitRef | null => {
+    const unit = id === undefined ? undefined : units.get(id)
+    return unit === undefined ? null : { id: unit.content.id, name: unit.content.name }
+  }
+  const shared = { id: content.id, version, updatedOn, validity, basis, confidence, sample }
+  if ('question' in content) {
+    const dead = basis.find((one) => !isInForce(one.validity))
+    return {
+      ...shared,
+      kind: 'qa',
+      title: content.question,
+      text: content.answer,
+      highlights: highlight(content.answer, found.words, foldedOnce(item, content.answer)),
+      unit: unitRef(content.unit),
+      why: why(candidate, content.question, found),
+      passage: null,
+      successor: dead === undefined ? null : successorIn(documents, dead.document)
+    }
+  }
+  const { anchor } = candidate.hit
+  const passage = library.passages(item as Item<ContentOf['document']>).find((one) => one.anchor === anchor) as Passage
   const text = plainText(passage.text)
-  const validity = validityOn(content, today)
-  const { clause } = passage
   return {
-    id: content.id,
+    ...shared,
     kind: 'document',
     title: content.title,
     text,
     highlights: highlight(text, found.words),
-    unit: content.issuers[0] === undefined ? null : await unitRef(library, content.issuers[0]),
-    version,
-    updatedOn: changedOn,
-    validity,
-    basis: [{ document: content.id, number: content.number, title: content.title, clause, validity }],
-    confidence: candidate.confidence,
+    unit: unitRef(content.issuers[0]),
     why: why(candidate, content.title, found),
-    passage: { anchor: passage.anchor, clause },
-    sample,
-    successor: content.successor === null ? null : await successorOf(library, content.id)
+    passage: { anchor: passage.anchor, clause: passage.clause },
+    successor: successorIn(documents, content.id)
   }
+}
+
+const folded = new WeakMap<object, string>()
+
+/** An entry's answer is folded once, however often it is shown. */
+function foldedOnce(item: object, text: string): string {
+  const known = folded.get(item) ?? fold(text)
+  folded.set(item, known)
+  return known
 }
 
 /** The documents an entry rests on, as they stand today; one the bank does not hold is left out. */
 export async function basisOf(library: Library, basis: ContentOf['qa']['basis'], today: string): Promise<Basis[]> {
-  if (basis.length === 0) return []
-  const documents = await library.documents()
+  return basisIn(await library.documents(), basis, today)
+}
+
+function basisIn(documents: Sources['documents'], basis: ContentOf['qa']['basis'], today: string): Basis[] {
   return basis.flatMap(({ document, clause }) => {
     const head = documents.get(document)?.content
     if (head === undefined) return []
@@ -232,8 +245,7 @@ export async function basisOf(library: Library, basis: ContentOf['qa']['basis'],
   })
 }
 
-async function successorOf(library: Library, document: string): Promise<Hit['successor']> {
-  const documents = await library.documents()
+function successorIn(documents: Sources['documents'], document: string): Hit['successor'] {
   const successor = documents.get(document)?.content.successor ?? null
   const head = successor === null ? undefined : documents.get(successor)?.content
   return head === undefined ? null : { document: head.id, title: head.title }
@@ -243,11 +255,6 @@ async function successorOf(library: Library, document: string): Promise<Hit['suc
 export function worstOf(own: Validity, basis: readonly Basis[]): Validity {
   if (!isInForce(own)) return own
   return basis.find(({ validity }) => !isInForce(validity))?.validity ?? own
-}
-
-async function unitRef(library: Library, id: string): Promise<UnitRef | null> {
-  const unit = (await library.all('unit')).get(id)
-  return unit === undefined ? null : { id, name: unit.content.name }
 }
 
 function why({ features }: Candidate, title: string, found: Match): string[] {

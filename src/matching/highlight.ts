@@ -9,9 +9,8 @@ export interface Range {
 /** More marks than this make a text harder to read, not easier. */
 const MOST = 20
 
-/** Where a text as shown holds the question's words, overlaps joined. Single characters are not marked: they are everywhere. */
-export function highlight(text: string, words: readonly string[]): Range[] {
-  const folded = fold(text)
+/** Where a text as shown holds the question's words, overlaps joined. Single characters are not marked: they are everywhere. `folded` is the folded text where it is at hand. */
+export function highlight(text: string, words: readonly string[], folded = fold(text)): Range[] {
   const ranges: Range[] = []
   for (const word of new Set(words)) {
     if (word.length < 2) continue
