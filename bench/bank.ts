@@ -63,10 +63,10 @@ export async function openFolder(folder: string): Promise<Parts> {
   return parts
 }
 
-/** About 6,000 entries, real policy questions, letters and questions about an epidemic beside the sample corpus, and short questions to ask. */
+/** About 5,000 entries, real policy questions and letters beside the sample corpus, and short questions to ask. */
 export async function serviceFolder(): Promise<{ folder: string; questions: string[]; remove: () => void }> {
   const present = existsSync(SETS)
-  const records = (present ? ['desk', 'letters', 'covid-faq'] : []).flatMap((name) =>
+  const records = (present ? ['desk', 'letters'] : []).flatMap((name) =>
     bankRecords(`${SETS}/${name}/dev.bank.jsonl`, `${name}-`)
   )
   const folder = await bankFolder({ corpus: true, records })

@@ -54,7 +54,7 @@ const ALL_PEERS: Peer[] = [
     name: 'tantivy',
     prepare() {
       const target = resolve(WORK, 'tantivy')
-      const args = ['build', '--release', '--locked', '--quiet']
+      const args = ['build', '--release', '--quiet']
       execFileSync('cargo', args, { cwd: join(PEERS, 'tantivy'), env: { ...process.env, CARGO_TARGET_DIR: target } })
       return [join(target, 'release/measure')]
     }

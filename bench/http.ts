@@ -19,7 +19,7 @@ export async function run(options: Record<string, unknown>): Promise<Record<stri
   const ask = (question: string) => `/api/v1/answers?q=${encodeURIComponent(question)}`
   const [first = ''] = data.questions
   const ours = await startProcess(
-    ['--import', 'tsx', 'src/server.ts'],
+    ['scripts/start.mjs'],
     { DATA_DIR: data.folder, RATE_LIMIT: '0', LOG_LEVEL: 'info' },
     ask(first)
   )

@@ -17,7 +17,7 @@ export async function run(options: Record<string, unknown>): Promise<Record<stri
   for (let round = 0; round < rounds; round++) {
     for (const [name, args] of [
       ['bare', ['bench/bare.mjs', body]],
-      ['ours', ['--import', 'tsx', 'src/server.ts']]
+      ['ours', ['scripts/start.mjs']]
     ] as const) {
       const { tookMs, stop } = await startProcess(args, environment, path)
       times[name].push(tookMs)

@@ -40,7 +40,10 @@ function xlsxName(value: string): string {
   return value
 }
 
-/** Loads the project's corpus into an empty database, as the first step of a start; with anything in it, returns at once. */
+/**
+ * Loads the project's corpus into an empty database, as the first step of a start; with anything in it, returns at once.
+ * @public scripts/start.mjs calls it
+ */
 export async function loadIfEmpty(environment: NodeJS.ProcessEnv): Promise<void> {
   const exitCode = await run([CORPUS], { ifEmpty: true }, environment)
   if (exitCode !== 0)

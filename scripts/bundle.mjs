@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from './build.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -29,7 +30,7 @@ const PARTS = {
 const START = `#!/bin/sh
 # 启动政询：只需要 Node.js。 Starts zhengxun; needs Node.js only.
 cd "\${0%/*}" || exit 1
-node scripts/setup.mjs && exec node --import tsx scripts/start.ts
+node scripts/setup.mjs && exec node scripts/start.mjs
 `
 /** Never read by a running program. */
 const UNREAD = /(?:\.map|\.d\.[cm]?ts|\.tsbuildinfo)$/
@@ -41,6 +42,7 @@ mkdirSync(folder, { recursive: true })
 for (const item of [...PROGRAM, ...readdirSync(root).filter((file) => PROGRAM_FILES.test(file))]) {
   cpSync(join(root, item), join(folder, item), { recursive: true, filter: (path) => !path.endsWith(`${sep}test.ts`) })
 }
+cpSync(await build(), join(folder, 'build'), { recursive: true, verbatimSymlinks: true })
 const packages = copyPackages()
 for (const stamp of ['.zhengxun-lock', '.zhengxun-native']) {
   cpSync(join(root, 'node_modules', stamp), join(folder, 'node_modules', stamp))

@@ -12,7 +12,10 @@ const STOP_WITHIN_MS = 10_000
 const LOG_BUFFER = 4096
 const LOG_FLUSH_MS = 1000
 
-/** Opens the parts, listens, and stops without losing anything accepted. */
+/**
+ * Opens the parts, listens, and stops without losing anything accepted.
+ * @public scripts/start.mjs calls it
+ */
 export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   const config = readConfig(environment)
   // Lines are gathered and written together; pino writes the rest when the process ends.
@@ -49,7 +52,10 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   }
 }
 
-/** What went wrong with the start, for an operator: one message where it is understood, else everything. */
+/**
+ * What went wrong with the start, for an operator: one message where it is understood, else everything.
+ * @public scripts/start.mjs calls it
+ */
 export function explainStart(error: unknown): string {
   if (error instanceof BadConfig || error instanceof DatabaseTooNew) return error.message
   const { code } = error as NodeJS.ErrnoException

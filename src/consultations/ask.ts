@@ -319,6 +319,8 @@ function byDuty(units: ReadonlyMap<string, Item<Unit>>, { text, words }: Match):
 async function byNearest(library: Library, { candidates }: Match): Promise<string | null> {
   const votes = new Map<string, number>()
   for (const { hit, confidence } of candidates.slice(0, VOTERS)) {
+    // What is too far away to be offered knows nothing of whose duty it is either.
+    if (confidence < THRESHOLDS.choose) continue
     const item = await library.get(hit.kind, hit.id)
     if (item === null) continue
     const content = item.content as ContentOf['qa'] | ContentOf['document']

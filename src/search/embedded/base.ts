@@ -14,7 +14,7 @@ const ASKING_COST = 2000
 /** Looking one entry up in a frequent term. */
 const LOOKUP_COST = 5
 /** When the terms left can add no more than this share of the floor, few enough entries are in the running. */
-const REST_SHARE = { noted: 0.6, all: 0.3 } as const
+const REST_SHARE = { noted: 0.8, all: 0.3 } as const
 
 interface BaseUnit extends Omit<UnitParts, 'terms'> {
   terms: StringTable
@@ -60,7 +60,7 @@ export class Base {
       })
     ) as Record<TokenUnit, BaseUnit>
     this.#scores = new Float32Array(this.size)
-    this.#touched = new Int32Array(this.size + 1)
+    this.#touched = new Int32Array(this.size)
     this.#candidates = new Int32Array(this.size + 1)
   }
 
@@ -245,13 +245,32 @@ function accumulateNoting(
   touched: Int32Array,
   count: number
 ): number {
+  const even = start + ((end - start) & ~3)
   let noted = count
-  for (let p = start; p < end; p++) {
+  let p = start
+  // Four scores are fetched before any is used, for most are far apart in memory.
+  for (; p < even; p += 4) {
+    const a = entries[p]!
+    const b = entries[p + 1]!
+    const c = entries[p + 2]!
+    const d = entries[p + 3]!
+    const scoreA = scores[a]!
+    const scoreB = scores[b]!
+    const scoreC = scores[c]!
+    const scoreD = scores[d]!
+    if (scoreA === 0) touched[noted++] = a
+    if (scoreB === 0) touched[noted++] = b
+    if (scoreC === 0) touched[noted++] = c
+    if (scoreD === 0) touched[noted++] = d
+    scores[a] = scoreA + times * impacts[p]!
+    scores[b] = scoreB + times * impacts[p + 1]!
+    scores[c] = scoreC + times * impacts[p + 2]!
+    scores[d] = scoreD + times * impacts[p + 3]!
+  }
+  for (; p < end; p++) {
     const entry = entries[p]!
     const score = scores[entry]!
-    // Without a branch, which would be a coin toss to the processor.
-    touched[noted] = entry
-    noted += +(score === 0)
+    if (score === 0) touched[noted++] = entry
     scores[entry] = score + times * impacts[p]!
   }
   return noted
@@ -295,8 +314,7 @@ function pick(
   let picked = 0
   for (let i = 0; i < count; i++) {
     const entry = from[i]!
-    into[picked] = entry
-    picked += +(scores[entry]! >= enough && (test === null || test(entry)))
+    if (scores[entry]! >= enough && (test === null || test(entry))) into[picked++] = entry
   }
   return picked
 }
