@@ -208,7 +208,8 @@ export async function run(options: BenchOptions): Promise<Record<string, unknown
         const ratio = (key: 'p50Ms' | 'p99Ms') => rounded(own[key] / Math.min(...rivals.map((rival) => rival[key])))
         ratios.push({ layout, entries: entries.length, p50: ratio('p50Ms'), p99: ratio('p99Ms') })
       }
-      for (const name of ['questions', 'entries', 'entries.sqlite', 'hits']) rmSync(file(name), { force: true })
+      for (const name of ['questions', 'entries', 'entries.sqlite', 'entries.sqlite-wal', 'entries.sqlite-shm', 'hits'])
+        rmSync(file(name), { force: true })
     }
   }
   return { engines: rows, ratios, skipped }

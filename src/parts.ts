@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { dayOf } from './calendar/day.ts'
 import type { Config } from './config.ts'
@@ -56,14 +57,19 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     throw error
   }
   const library = new Library(db)
-  const segmenter = openSegmenter(await vocabularyOf(db))
-  const renewed = await renewEntries(db, segmenter)
-  if (renewed > 0) logger.info({ records: renewed }, 'stored tokens made anew: vocabulary or segmenter changed')
   const sequence = await lastSequence(db)
   let rebuilds = await rebuildsAsked(db)
   const engine: EmbeddedEngine = openEmbeddedEngine({ db, address: config.database })
   const suggestions = new Suggestions()
   await suggestions.load(db)
+  // The segmenter's dictionary keeps this thread for a second: by then a worker thread is reading the index's entries.
+  await setImmediate()
+  const segmenter = openSegmenter(await vocabularyOf(db))
+  const renewed = await renewEntries(db, segmenter)
+  if (renewed > 0) {
+    logger.info({ records: renewed }, 'stored tokens made anew: vocabulary or segmenter changed')
+    await engine.rebuild()
+  }
   const now = () => new Date()
   const queryLog = new QueryLog(db, logger)
   const parts: Parts = {

@@ -6,7 +6,7 @@ import { confidenceOf, rankingScore } from './confidence.ts'
 import { type Features, featuresOf, prepareQuestion, type Question } from './features.ts'
 
 /** How many of the engine's candidates are looked at closely. */
-const CANDIDATES = 20
+const CANDIDATES = 12
 
 export interface Candidate {
   hit: EngineHit

@@ -44,7 +44,7 @@ export interface EngineStatus {
   entries: number
   /** Highest change-feed sequence number the engine has taken in; 0 before the first. */
   sequence: number
-  /** Text for an operator when not ready: what it does and how far it is; else null. */
+  /** Text for an operator while an index is built, with how far it is, and after a build that failed; else null. */
   progress: string | null
 }
 

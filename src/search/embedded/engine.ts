@@ -12,8 +12,8 @@ import { EMPTY, LiveIndex } from './live-index.ts'
 const DELTA_LIMIT = 500
 /** Changes with more entries than this are taken over by a build: the delta would slow every query down. */
 const BULK = 2000
-/** Entries up to which building here is quicker than starting a worker thread (0.6 s), at start and beside queries. */
-const IN_PROCESS_AT_START = 8000
+/** Entries up to which building here is quicker than starting a worker thread, at start (beside the segmenter's second) and beside queries. */
+const IN_PROCESS_AT_START = 1500
 const IN_PROCESS_LATER = 1000
 /** Milliseconds of work on the main thread before others get their turn. */
 const TURN_MS = 8
@@ -170,7 +170,9 @@ class Engine implements EmbeddedEngine {
       // tsx does not reach into worker threads by itself.
       const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'))
       const file = JSON.stringify(new URL('./build-worker.ts', import.meta.url).href)
-      const start = `import(${tsx}).then(({ register }) => { register(); return import(${file}) })`
+      const start = import.meta.url.endsWith('.ts')
+        ? `import(${tsx}).then(({ register }) => { register(); return import(${file}) })`
+        : `import(${file})`
       const worker = new Worker(start, { eval: true, execArgv: [], workerData: this.#address })
       this.#worker = worker
       worker.on('message', (message: BuildMessage) => {
