@@ -96,7 +96,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
     queryId: live ? null : QueryLog.newId(),
     decision,
     confidence: known[0]?.confidence ?? 0,
-    hits: known.slice(0, most).map((one) => hitOf(one, needs.library, sources, found)),
+    hits: known.slice(0, most).map((one) => hitOf(one, sources, found)),
     guidance: decision === 'escalate' ? await guide(needs.library, found) : null,
     degraded: false,
     tookMs: 0
@@ -155,61 +155,58 @@ async function sourcesOf(library: Library): Promise<Sources> {
 }
 
 /** A candidate whose record was found, with what the decision needs. */
-interface Known extends Judged {
-  candidate: Candidate
-  item: Item<ContentOf['qa']> | Item<ContentOf['document']>
-  basis: Basis[]
-}
+type Known = Judged & { candidate: Candidate; basis: Basis[] } & (
+    | { item: Item<ContentOf['qa']>; passage: null }
+    | { item: Item<ContentOf['document']>; passage: Passage }
+  )
 
 async function lookUp(library: Library, candidate: Candidate, sources: Sources, today: string): Promise<Known | null> {
   const { kind, id, anchor } = candidate.hit
   const { confidence } = candidate
   const placeConflict = candidate.features.placeConflict === 1
-  const item = (await library.get(kind, id)) as Known['item'] | null
-  if (item === null || item.retired) return null
-  if ('question' in item.content) {
+  if (kind === 'qa') {
+    const item = await library.get('qa', id)
+    if (item === null || item.retired) return null
     const basis = basisIn(sources.documents, item.content.basis, today)
     const validity = worstOf(validityOn({ status: 'current', ...item.content }, today), basis)
-    return { kind, candidate, item, basis, validity, confidence, placeConflict }
+    return { kind, candidate, item, passage: null, basis, validity, confidence, placeConflict }
   }
-  const passage = library.passages(item as Item<ContentOf['document']>).find((passage) => passage.anchor === anchor)
+  const item = await library.get('document', id)
+  if (item === null || item.retired) return null
+  const passage = library.passages(item).find((one) => one.anchor === anchor)
   if (passage === undefined) return null
   const { number, title } = item.content
   const validity = validityOn(item.content, today)
   const basis = [{ document: id, number, title, clause: passage.clause, validity }]
-  return { kind, candidate, item, basis, validity, confidence, placeConflict }
+  return { kind, candidate, item, passage, basis, validity, confidence, placeConflict }
 }
 
-function hitOf(
-  { candidate, item, basis, validity }: Known,
-  library: Library,
-  { documents, units }: Sources,
-  found: Match
-): Hit {
-  const { content, version, changedOn: updatedOn, sample } = item
-  const { confidence } = candidate
+function hitOf(known: Known, { documents, units }: Sources, found: Match): Hit {
+  const { candidate, basis, validity, confidence } = known
+  const { version, changedOn: updatedOn, sample } = known.item
   const unitRef = (id: string | undefined): UnitRef | null => {
     const unit = id === undefined ? undefined : units.get(id)
     return unit === undefined ? null : { id: unit.content.id, name: unit.content.name }
   }
-  const shared = { id: content.id, version, updatedOn, validity, basis, confidence, sample }
-  if ('question' in content) {
+  const shared = { id: known.item.content.id, version, updatedOn, validity, basis, confidence, sample }
+  if (known.passage === null) {
+    const { content } = known.item
     const dead = basis.find((one) => !isInForce(one.validity))
     return {
       ...shared,
       kind: 'qa',
       title: content.question,
       text: content.answer,
-      highlights: highlight(content.answer, found.words, foldedOnce(item, content.answer)),
+      highlights: highlight(content.answer, found.words, foldedOnce(known.item, content.answer)),
       unit: unitRef(content.unit),
       why: why(candidate, content.question, found),
       passage: null,
       successor: dead === undefined ? null : successorIn(documents, dead.document)
     }
   }
-  const { anchor } = candidate.hit
-  const passage = library.passages(item as Item<ContentOf['document']>).find((one) => one.anchor === anchor) as Passage
-  const text = plainText(passage.text)
+  const { content } = known.item
+  const { anchor, clause } = known.passage
+  const text = plainText(known.passage.text)
   return {
     ...shared,
     kind: 'document',
@@ -218,7 +215,7 @@ function hitOf(
     highlights: highlight(text, found.words),
     unit: unitRef(content.issuers[0]),
     why: why(candidate, content.title, found),
-    passage: { anchor: passage.anchor, clause: passage.clause },
+    passage: { anchor, clause },
     successor: successorIn(documents, content.id)
   }
 }

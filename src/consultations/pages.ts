@@ -7,9 +7,8 @@ import { badge, contact, deskOf, errorPage, facts, headOf, type Links, linksOf }
 import { dayLabel, excerpt, paragraphs } from '../views/text.ts'
 import type { Choice, Pages } from '../views/views.ts'
 import { ask, type Hit } from './ask.ts'
-import { LONGEST_QUESTION, problemWith } from './routes.ts'
+import { HITS, LONGEST_QUESTION, problemWith } from './routes.ts'
 
-const HITS = 5
 const EXCERPT = 72
 /** Questions of a topic on one page: four kiosk screens of targets. */
 const LISTED = 30

@@ -8,7 +8,8 @@ import { EmptyQuestion, QuestionTooLong, UnknownZone } from './errors.ts'
 /** Longest question answered from the bank (public contract). */
 export const LONGEST_QUESTION = 500
 const MOST_HITS = 20
-const HITS = 5
+/** Hits of an answer unless asked otherwise; the page shows as many. */
+export const HITS = 5
 
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
 

@@ -115,7 +115,7 @@ export interface StoreOptions {
 }
 
 /**
- * Stores what `compare` found, whole or not at all: records, a revision for each change, passages and stored tokens, in one
+ * Stores what `compare` found, whole or not at all: records, a revision for each change and stored tokens, in one
  * transaction. A change of vocabulary makes every stored token anew.
  * @returns the change feed's last sequence number
  * @throws {ChangedMeanwhile} when a record is no longer as it was compared
