@@ -524,6 +524,8 @@ function brokenReferences(records: readonly Checked[], known: ReadonlySet<string
   return refused
 }
 
+const REFERRED_TO = new Set<RecordKind>(['unit', 'zone', 'topic', 'document'])
+
 /** What is about to be retired while stored records of other files still refer to it. */
 async function orphans(
   db: Database,
@@ -537,7 +539,7 @@ async function orphans(
   const retiring = new Map(
     heads.filter(({ kind, id }) => !stays.has(keyOf(kind, id))).map((head) => [keyOf(head.kind, head.id), head])
   )
-  if (![...retiring.values()].some(({ kind }) => kind === 'unit' || kind === 'topic' || kind === 'document')) return
+  if (![...retiring.values()].some(({ kind }) => REFERRED_TO.has(kind))) return
   const referring = RECORD_KINDS.filter((kind) =>
     COLUMNS[kind].some(({ refersTo, type }) => refersTo !== null || type === 'basis')
   )

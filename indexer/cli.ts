@@ -15,6 +15,7 @@ interface Options {
   ifEmpty?: true
   lint?: true
   export?: string
+  blank?: string
 }
 
 function commandLine(args: readonly string[]): { paths: string[]; options: Options } {
@@ -27,6 +28,7 @@ function commandLine(args: readonly string[]): { paths: string[]; options: Optio
     .option('--lint', '不导入，只查内容上的毛病：搜不到、互相矛盾、没有依据、依据失效、条款不存在、过期、重复')
     .option('--if-empty', '数据库里已有内容时什么也不做')
     .option('--export <文件.xlsx>', '把现有问答、单位、主题导出成可以编辑的表格', xlsxName)
+    .option('--blank <文件夹>', '写出一套空白表，供填写')
     .helpOption('-h, --help', '显示用法')
     .addHelpText('after', '\n退出码：0 全部存入；1 有行被拒绝；2 有文件或设置不可用。')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
@@ -55,6 +57,12 @@ async function run(paths: readonly string[], options: Options, environment: Node
   const say = (text: string) => (options.json === true ? process.stderr : process.stdout).write(`${text}\n`)
   let db: Database | null = null
   try {
+    if (options.blank !== undefined) {
+      const { writeBlank } = await import('./blank.ts')
+      const files = writeBlank(options.blank)
+      say(`已在 ${options.blank} 写出 ${files.length} 个空白文件。怎么填见 corpus/README.zh.md。`)
+      return 0
+    }
     if (options.lint === true) return await check(paths, options, environment, say)
     db = await openDatabase(readConfig(environment).database)
     await migrate(db)
@@ -157,7 +165,7 @@ function explained(error: unknown): string {
     return '磁盘空间不足：已全部撤回，什么也没有存入。请清出空间后重新导入。'
   if (code.startsWith('SQLITE_BUSY') || code === 'SQLITE_LOCKED')
     return '数据库正被别的程序占用：什么也没有存入。请稍后再试。'
-  if (['DatabaseTooNew', 'BadConfig', 'ExportExists', 'ChangedMeanwhile'].includes(name)) return message
+  if (['DatabaseTooNew', 'BadConfig', 'ExportExists', 'BlankExists', 'ChangedMeanwhile'].includes(name)) return message
   return `出错了，已全部撤回，什么也没有存入：${message}`
 }
 

@@ -21,6 +21,7 @@ export interface Column {
 const REFERENCES: Partial<Record<RecordKind, Record<string, RecordKind>>> = {
   unit: { parent: 'unit', guide: 'document' },
   zone: { unit: 'unit' },
+  board: { zone: 'zone' },
   qa: { unit: 'unit', topic: 'topic' },
   document: { issuers: 'unit', topic: 'topic', successor: 'document', changedBy: 'document' }
 }
@@ -31,7 +32,8 @@ const SHORT_LISTS = new Set(['aliases', 'keywords', 'others'])
 /** Pseudo fields: columns a sheet may have that are no part of the record. */
 export const SAMPLE_FIELD = '$sample'
 export const FILE_FIELD = '$file'
-const SAMPLE_COLUMN = pseudoColumn(SAMPLE_FIELD, '示例数据', 'boolean')
+export const SAMPLE_TITLE = '示例数据'
+const SAMPLE_COLUMN = pseudoColumn(SAMPLE_FIELD, SAMPLE_TITLE, 'boolean')
 const FILE_COLUMN = pseudoColumn(FILE_FIELD, '文件', 'text')
 
 function pseudoColumn(field: string, title: string, type: ColumnType): Column {
@@ -134,6 +136,7 @@ const NAME_HINTS: Record<RecordKind, RegExp> = {
   zone: /专区|\bzones?\b/i,
   topic: /主题|\btopics?\b/i,
   qa: /问答|答复|\bqa\b|\bbank\b/i,
+  board: /公示|\bboards?\b/i,
   document: /文件|\bdocuments?\b/i,
   word: /词典|\bdictionary\b/i,
   synonym: /同义词|\bsynonyms?\b/i,

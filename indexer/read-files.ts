@@ -34,7 +34,9 @@ const MACROS: Record<string, string> = {
 }
 
 /** What lies in a corpus folder and is no record: judged questions and near neighbours are read by benches and tests. */
-const NO_RECORDS = /^(?:judged\.csv|neighbours\.csv|sources\.md|readme.*\.md)$/i
+const NO_RECORDS = /^(?:judged\.csv|neighbours\.csv|sources\.md|readme.*\.md|空白文件\.md)$/i
+/** Empty sheets for a district to copy and fill (indexer/blank.ts). */
+const BLANK_FOLDER = 'blank'
 /** Hidden files and the lock files of open Office documents. */
 const IGNORED = /^(?:\.|~\$)/
 const CATALOGUE = /^文件目录\.(?:xlsx|csv)$/
@@ -93,7 +95,7 @@ function* walk(folder: string, sourceOf: (file: string) => string, findings: Fin
   const items = readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))
   for (const item of items) {
     const path = join(folder, item.name)
-    if (IGNORED.test(item.name)) continue
+    if (IGNORED.test(item.name) || (item.isDirectory() && item.name === BLANK_FOLDER)) continue
     if (item.isDirectory()) yield* walk(path, sourceOf, findings)
     else if (item.isFile()) yield path
     else

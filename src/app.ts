@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { bankPages } from './bank/pages.ts'
 import * as z from 'zod'
 import { bankRoutes } from './bank/routes.ts'
+import { boardPages } from './boards/pages.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
 import { directoryPages } from './directory/pages.ts'
@@ -130,6 +131,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(consultationPages)
   await app.register(bankPages)
   await app.register(documentPages)
+  await app.register(boardPages)
   await app.register(operationRoutes)
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app

@@ -33,6 +33,7 @@ const PAGES = [
   '/documents/ml-2026-001?zone=XZZX01&chapter=2',
   '/z/XZZX01/read',
   '/z/SQ01/read',
+  '/z/SQ01/board',
   '/nowhere'
 ]
 

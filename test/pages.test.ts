@@ -1,7 +1,7 @@
 import t from 'tap'
 import { chapterPages, findPassage } from '../src/documents/chapter-pages.ts'
 import { cutPassages } from '../src/documents/passages.ts'
-import { DISTRICT, document, qa } from './sample-records.ts'
+import { DISTRICT, document, posted, qa } from './sample-records.ts'
 import { testApp } from './test-app.ts'
 
 const chapters = Array.from(
@@ -18,6 +18,8 @@ const { app, store } = await testApp(t, {
       content: { id: 'yibao', name: '医疗保险', lifeEvents: ['医保'], note: null }
     },
     qa({ id: 'yibao-002', question: '异地看病怎么备案', answer: '在手机上备案。', topic: 'yibao' }),
+    posted({ id: 'p-1', category: '低保和社会救助', title: '低保申领情况', body: '在册 **23** 户。<b>x</b>' }),
+    posted({ id: 'p-2', category: '居民工作建议', title: '上月建议', period: '每月', updatedOn: '2026-10-01' }),
     document({ id: 'long', title: '很长的办法', body: `# 很长的办法\n${chapters}` })
   ],
   environment: { TODAY: '2026-11-23', ALLOW_TODAY: '1', PUBLIC_URL: 'https://zx.test' }
@@ -40,6 +42,9 @@ t.test('a zone has the areas of its venue kind, and says what it has where one i
   t.same(await has('SQ01'), ['自助查询区', '公示栏'])
   for (const [path, status] of [
     ['/z/SQ01/read', 404],
+    ['/z/SQ01/board', 200],
+    ['/z/XZZX01/board', 404],
+    ['/z/NOPE/board', 404],
     ['/z/DAG01/apply', 404],
     ['/z/XZZX01/nowhere', 404],
     ['/z/NOPE', 404],
@@ -50,6 +55,15 @@ t.test('a zone has the areas of its venue kind, and says what it has where one i
     t.equal((await page(path)).status, status, path)
   }
   t.match((await page('/z/SQ01/read')).body, '公示栏')
+})
+
+t.test('a notice board shows the eight categories, says which are empty and which are out of date', async (t) => {
+  const { body } = await page('/z/SQ01/board')
+  t.equal([...body.matchAll(/<section/g)].length, 8)
+  t.match(body, /低保申领情况<\/h3>\s*<div[^>]*><div[^>]*><p>在册 <strong>23<\/strong> 户。&lt;b&gt;/)
+  t.match(body, /上月建议<\/h3>\s*<p class="late"/)
+  t.equal([...body.matchAll(/还没有公示内容/g)].length, 6)
+  t.equal([...body.matchAll(/class="late"/g)].length, 1)
 })
 
 t.test('an answer page shows answer, materials, basis, validity, unit, version and date', async (t) => {

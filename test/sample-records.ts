@@ -1,4 +1,4 @@
-import type { Document, Qa, Unit, Zone } from '../src/content/kinds.ts'
+import type { Board, Document, Qa, Unit, Zone } from '../src/content/kinds.ts'
 import type { Incoming } from '../src/content/store.ts'
 
 type Given<T> = Partial<T> & { id: string }
@@ -39,6 +39,19 @@ export function zone(given: Given<Zone>): Incoming {
     ...given
   }
   return { kind: 'zone', content, source: 'zones.csv', sample: false }
+}
+
+export function posted(given: Given<Board>): Incoming {
+  const content: Board = {
+    zone: 'SQ01',
+    category: '工作开展情况',
+    title: given.id,
+    body: '内容。',
+    period: '长期',
+    updatedOn: '2026-11-01',
+    ...given
+  }
+  return { kind: 'board', content, source: 'board.csv', sample: false }
 }
 
 export function qa(given: Given<Qa> & { question: string; answer: string }): Incoming {

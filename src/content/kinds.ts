@@ -49,6 +49,19 @@ export const LIFE_EVENTS = [
   '残疾'
 ] as const
 export const DOCUMENT_STATUSES = ['current', 'amended', 'repealed'] as const
+/** What a community must post (R31), in the plan's order. */
+export const BOARD_CATEGORIES = [
+  '职责制度和办事程序',
+  '人员职责分工',
+  '工作开展情况',
+  '低保和社会救助',
+  '居民会议评议情况',
+  '书记主任工作电话',
+  '居民工作建议',
+  '居民会议决定实施情况'
+] as const
+/** How often a posted item is renewed, with the days after which it counts as out of date; null = when it changes. */
+export const BOARD_PERIODS = { 长期: null, 每年: 366, 每半年: 184, 每季度: 92, 每月: 31 } as const
 export const PLACE_LEVELS = ['省', '市', '区县', '街道', '镇', '乡', '社区', '村', '地片'] as const
 
 const District = z.strictObject({
@@ -85,11 +98,10 @@ const Unit = z.strictObject({
   verifiedOn: day.nullable().meta({ title: '核实日期' })
 })
 
+const ZONE_CODE = /^[A-Z0-9]{2,12}$/
+
 const Zone = z.strictObject({
-  id: z
-    .string()
-    .regex(/^[A-Z0-9]{2,12}$/, '专区编号只能用 2 至 12 位大写字母和数字')
-    .meta({ title: '编号' }),
+  id: z.string().regex(ZONE_CODE, '专区编号只能用 2 至 12 位大写字母和数字').meta({ title: '编号' }),
   name: required.max(60).meta({ title: '名称' }),
   venueKind: z.enum(VENUE_KINDS).meta({ title: '场所类别' }),
   unit: code.meta({ title: '承办单位' }),
@@ -158,6 +170,18 @@ const Document = z.strictObject({
   body: required.meta({ title: '正文' })
 })
 
+/** One posted item of a community's notice board (R30, R31); 居(村)务, not district content (R33). */
+const Board = z.strictObject({
+  id: code.meta({ title: '编号' }),
+  zone: z.string().regex(ZONE_CODE, '请填社区（村）专区的编号').meta({ title: '专区' }),
+  category: z.enum(BOARD_CATEGORIES).meta({ title: '公示类别' }),
+  title: required.max(100).meta({ title: '标题' }),
+  /** Markdown without HTML. */
+  body: required.max(20_000).meta({ title: '公示内容' }),
+  period: z.enum(Object.keys(BOARD_PERIODS) as (keyof typeof BOARD_PERIODS)[]).meta({ title: '更新周期' }),
+  updatedOn: day.meta({ title: '更新日期' })
+})
+
 const Word = z.strictObject({
   id: required.max(30).meta({ title: '词' }),
   category: text.nullable().meta({ title: '类别' }),
@@ -186,6 +210,7 @@ export const KINDS = {
   topic: Topic,
   qa: Qa,
   document: Document,
+  board: Board,
   word: Word,
   synonym: Synonym,
   place: Place
@@ -197,6 +222,7 @@ export type Zone = z.infer<typeof Zone>
 export type Topic = z.infer<typeof Topic>
 export type Qa = z.infer<typeof Qa>
 export type Document = z.infer<typeof Document>
+export type Board = z.infer<typeof Board>
 export type Word = z.infer<typeof Word>
 export type Synonym = z.infer<typeof Synonym>
 export type Place = z.infer<typeof Place>
@@ -208,6 +234,7 @@ export interface ContentOf {
   topic: Topic
   qa: Qa
   document: Document
+  board: Board
   word: Word
   synonym: Synonym
   place: Place
@@ -221,6 +248,7 @@ export const KIND_NAMES: Record<RecordKind, string> = {
   topic: '主题',
   qa: '问答',
   document: '文件',
+  board: '公示栏',
   word: '词典',
   synonym: '同义词',
   place: '地名'

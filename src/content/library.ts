@@ -32,7 +32,7 @@ export type DocumentHead = Omit<Document, 'body'>
 /** A Q&A entry without its answer, for lists. */
 export type QuestionHead = Pick<Qa, 'id' | 'question' | 'unit' | 'topic'>
 
-type SmallKind = 'unit' | 'zone' | 'topic' | 'place'
+type SmallKind = 'unit' | 'zone' | 'topic' | 'board' | 'place'
 
 /** Characters of records held ready: a bank of 20,000 entries, or the 910 statutes of the benchmark three times over. */
 const HELD_CHARACTERS = 16_000_000

@@ -1,5 +1,16 @@
 /** Kinds of record in the one content store (R4: 信息同源). */
-export const RECORD_KINDS = ['district', 'unit', 'zone', 'topic', 'qa', 'document', 'word', 'synonym', 'place'] as const
+export const RECORD_KINDS = [
+  'district',
+  'unit',
+  'zone',
+  'topic',
+  'qa',
+  'document',
+  'board',
+  'word',
+  'synonym',
+  'place'
+] as const
 export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /** Which revision of each record stands now; the content is in `revisions`, once. */

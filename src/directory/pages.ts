@@ -18,8 +18,7 @@ const ENTRANCES: readonly Fact[] = [
 const PATHS: Record<string, { area: Area; name: string }> = {
   read: { area: 'reading', name: AREA_NAMES.reading },
   apply: { area: 'application', name: AREA_NAMES.application },
-  suggest: { area: 'application', name: '意见建议' },
-  board: { area: 'board', name: AREA_NAMES.board }
+  suggest: { area: 'application', name: '意见建议' }
 }
 
 const EXAMPLES = 3

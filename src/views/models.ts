@@ -18,6 +18,7 @@ export interface Links {
   /** Null outside a zone: questions are asked in one. */
   ask: string | null
   read: string | null
+  board: string | null
   topic(id: string): string
   lifeEvent(name: string): string
   qa(id: string): string
@@ -36,6 +37,7 @@ export function linksOf(zone: string | null): Links {
     home,
     ask,
     read: zone === null ? null : `${home}/read`,
+    board: zone === null ? null : `${home}/board`,
     topic: (id) => (ask === null ? home : `${ask}?${new URLSearchParams({ topic: id })}`),
     lifeEvent: (name) => (ask === null ? home : `${ask}?${new URLSearchParams({ event: name })}`),
     qa: (id) => page('qa', id, {}),
@@ -125,7 +127,12 @@ export function areasOf({ content }: Item<Zone>): Area[] {
       action: null,
       facts: inRoom
     },
-    board: { text: '居（村）务公开的内容，请看专区里的公示栏。', href: null, action: null, facts: inRoom }
+    board: {
+      text: '居（村）务公开：职责制度、人员分工、低保和救助、居民会议决定、书记主任工作电话等。',
+      href: links.board,
+      action: '看公示',
+      facts: []
+    }
   }
   return AREAS_OF[venueKind].map((area) => ({ icon: area, name: AREA_NAMES[area], ...areas[area] }))
 }

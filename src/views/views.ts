@@ -213,6 +213,14 @@ export interface Pages {
     documents: DocumentRow[]
     pages: Pager | null
   }
+  board: {
+    head: Head
+    categories: {
+      anchor: string
+      name: string
+      items: { title: string; html: Handlebars.SafeString; late: boolean; record: Fact[] }[]
+    }[]
+  }
   error: { head: Head; heading: string; text: string; advice: string[]; areas: Area[]; links: Link[] }
 }
 

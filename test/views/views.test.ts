@@ -190,6 +190,19 @@ const MODELS: { [Name in keyof Pages]: [full: Pages[Name], empty: Pages[Name]] }
       pages: null
     }
   ],
+  board: [
+    {
+      head,
+      categories: [
+        {
+          anchor: 'c1',
+          name: HOSTILE,
+          items: [{ title: HOSTILE, html: passageHtml(HOSTILE, null), late: true, record: facts }]
+        }
+      ]
+    },
+    { head: bare, categories: [{ anchor: 'c1', name: '', items: [] }] }
+  ],
   error: [
     { head, heading: HOSTILE, text: HOSTILE, advice: [HOSTILE], areas, links: [link] },
     { head: bare, heading: '', text: '', advice: [], areas: [], links: [] }
