@@ -11,15 +11,25 @@ import { jsonLines } from './entries.ts'
 
 const SETS = '../shared/data/sets'
 
+interface BankRow {
+  id: string
+  question: string | null
+  answer: string | null
+  variants?: string[]
+}
+
 /** Entries of a judged bank as Q&A records; null and empty fields stay empty, units are not ours. */
 export function bankRecords(file: string, prefix = ''): Incoming[] {
-  const rows = jsonLines<{ id: string; question: string | null; answer: string | null; variants?: string[] }>(file)
-  return rows.map(({ id, question, answer, variants }) => ({
+  return jsonLines<BankRow>(file).map((row) => bankRecord(file, { ...row, id: prefix + row.id }))
+}
+
+export function bankRecord(source: string, { id, question, answer, variants }: BankRow): Incoming {
+  return {
     kind: 'qa',
-    source: file,
+    source,
     sample: false,
     content: {
-      id: prefix + id,
+      id,
       question: question ?? '',
       variants: variants ?? [],
       answer: answer ?? '',
@@ -36,7 +46,7 @@ export function bankRecords(file: string, prefix = ''): Incoming[] {
       expiresOn: null,
       reviewBy: null
     }
-  }))
+  }
 }
 
 /** A data folder whose database holds the sample corpus or none, and the given records; loaded by the product's own path. */
@@ -56,11 +66,22 @@ export async function bankFolder(options: { corpus: boolean; records: readonly I
 }
 
 /** A service's parts over a data folder, ready to answer. */
-export async function openFolder(folder: string): Promise<Parts> {
-  const config = readConfig({ DATA_DIR: folder, LOG_LEVEL: 'silent', RATE_LIMIT: '0' })
+export async function openFolder(folder: string, embeddings: string | null = null): Promise<Parts> {
+  const config = readConfig({
+    DATA_DIR: folder,
+    LOG_LEVEL: 'silent',
+    RATE_LIMIT: '0',
+    ...(embeddings === null ? {} : { ...embeddingsSettings(), EMBEDDINGS_URL: embeddings })
+  })
   const parts = await openParts(config, pino({ level: 'silent' }))
   while (!parts.engine.status().ready) await new Promise((resolve) => setTimeout(resolve, 20))
   return parts
+}
+
+/** How the server is called is not its address: models, prefixes and key come from the environment, as the service takes them. */
+function embeddingsSettings(): NodeJS.ProcessEnv {
+  const { EMBEDDINGS_MODEL, EMBEDDINGS_PREFIXES, EMBEDDINGS_API_KEY } = process.env
+  return { EMBEDDINGS_MODEL, EMBEDDINGS_PREFIXES, EMBEDDINGS_API_KEY }
 }
 
 /** About 5,000 entries, real policy questions and letters beside the sample corpus, and short questions to ask. */

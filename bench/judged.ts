@@ -1,263 +1,223 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { parse } from 'csv-parse/sync'
-import { ask } from '../src/consultations/ask.ts'
-import { FEATURE_NAMES, type Features } from '../src/matching/features.ts'
+import { MODEL_VERSION } from '../src/matching/confidence.ts'
 import { match } from '../src/matching/match.ts'
-import model from '../src/matching/model.json' with { type: 'json' }
 import type { Parts } from '../src/parts.ts'
-import { bankFolder, bankRecords, openFolder } from './bank.ts'
-import { jsonLines, random } from './entries.ts'
+import { type Asked, askAll, byService, openWithVectors } from './asked.ts'
+import { bankFolder } from './bank.ts'
 import { rounded } from './figures.ts'
+import { qualityOf } from './measures.ts'
 import type { BenchOptions } from './run.ts'
 
 export const describe =
-  'How often are the judged questions of corpus/ answered rightly, and how often wrongly? --fit makes the model anew'
+  'How often are the judged questions of corpus/ answered rightly, by half and topic, and do near neighbours stay apart? --embeddings URL'
 
-interface Question {
+export interface Question {
   text: string
   relevant: string[]
   kind: string
 }
 
+export interface JudgedQuestion extends Question {
+  id: string
+  topic: string
+  /** 甲 or 乙, about as many each: a figure that only one of them reaches is luck. */
+  half: string
+}
+
 /** The judged everyday questions of the sample bank. */
-function corpusQuestions(): Question[] {
-  const rows = parse(readFileSync('corpus/judged.csv'), { bom: true, columns: true }) as Record<string, string>[]
-  return rows.map((row) => ({
+export function judgedQuestions(): JudgedQuestion[] {
+  return rowsOf('corpus/judged.csv').map((row) => ({
+    id: row.编号 ?? '',
     text: row.问题 ?? '',
     relevant: (row.答案 ?? '').split(/\s+/).filter((id) => id !== ''),
-    kind: row.类型 ?? ''
+    kind: row.类型 ?? '',
+    topic: row.主题 ?? '',
+    half: row.组 ?? ''
   }))
 }
 
-/** One ranked question, as the fit sees it. */
-interface Example {
-  candidates: { features: Features; right: boolean }[]
-  answerable: boolean
-  set: string
+/** The same without what only reports group by: the data hash of a model is made of these. */
+export function corpusQuestions(): Question[] {
+  return judgedQuestions().map(({ text, relevant, kind }) => ({ text, relevant, kind }))
 }
 
 export async function run(options: BenchOptions): Promise<Record<string, unknown>> {
   const folder = await bankFolder({ corpus: true, records: [] })
-  const parts = await openFolder(folder)
-  const questions = corpusQuestions()
-  const result =
-    options.fit === undefined
-      ? await measure(parts, questions)
-      : fit([...(await examples(parts, questions, 'corpus')), ...(await deskExamples())])
-  await parts.close()
-  rmSync(folder, { recursive: true })
-  return result
+  try {
+    const parts = await openWithVectors(folder, typeof options.embeddings === 'string' ? options.embeddings : null)
+    try {
+      return { ...(await measureCorpus(parts)) }
+    } finally {
+      await parts.close()
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 }
 
-async function measure(parts: Parts, questions: readonly Question[]) {
-  const count = { right: 0, wrong: 0, chooseHolds: 0, chooseMisses: 0, escalated: 0 }
-  const none = { answered: 0, choose: 0, escalated: 0 }
-  const wrong: string[] = []
-  let first = 0
-  for (const { text, relevant } of questions) {
-    const answer = await ask(parts, { question: text, zone: null, limit: 5, live: true })
-    const ids = answer.hits.map(({ id }) => id)
-    if (relevant.length === 0) {
-      if (answer.decision === 'answer') none.answered++
-      else if (answer.decision === 'choose') none.choose++
-      else none.escalated++
-      if (answer.decision === 'answer') wrong.push(`${text} → ${ids[0]} (no answer in the bank)`)
-      continue
-    }
-    const { candidates } = await match(parts, text)
-    if (candidates[0] !== undefined && relevant.includes(candidates[0].hit.id)) first++
-    if (answer.decision === 'answer') {
-      if (relevant.includes(ids[0] as string)) count.right++
-      else {
-        count.wrong++
-        wrong.push(`${text} → ${ids[0]} (right: ${relevant.join(' ')})`)
-      }
-    } else if (answer.decision === 'choose') {
-      if (ids.some((id) => relevant.includes(id))) count.chooseHolds++
-      else count.chooseMisses++
-    } else count.escalated++
-  }
-  const answerable = questions.filter(({ relevant }) => relevant.length > 0).length
-  const unanswerable = questions.length - answerable
-  const answered = count.right + count.wrong + none.answered
-  let own = 0
-  let ownFirst = 0
-  for (const { id, texts } of ownQuestions()) {
-    for (const text of texts) {
-      own++
-      const { candidates } = await match(parts, text)
-      if (candidates[0]?.hit.id === id) ownFirst++
-    }
-  }
+/** Percentages 0–100 of the answerable questions of one group. */
+export interface GroupFigures {
+  group: string
+  answerable: number
+  hit1: number
+  answeredRight: number
+  answeredWrong: number
+}
+
+export type CorpusFigures = Awaited<ReturnType<typeof measureCorpus>>
+
+/** What the corpus' own judged questions say of a service that holds the corpus; percentages 0–100. */
+export async function measureCorpus(parts: Parts) {
+  const asked = await askAll(parts, judgedQuestions(), { decide: byService(parts) })
+  const answerable = asked.filter(isAnswerable)
+  const unanswerable = asked.filter((one) => !isAnswerable(one))
+  const answered = asked.filter(({ decision }) => decision === 'answer')
+  const choice = answerable.filter(({ decision }) => decision === 'choose')
+  const holdsAnswer = ({ offered, question }: Asked) => offered.some((id) => question.relevant.includes(id))
+  const falseAnswers = unanswerable.filter(({ decision }) => decision === 'answer')
+  const topics = [...new Set(answerable.map(({ question }) => question.topic))].sort()
+  const entries = ownQuestions()
   return {
-    model: model.version,
-    questions: questions.length,
-    answerable,
-    unanswerable,
-    hit1: rounded((100 * first) / answerable, 1),
-    precision: rounded((100 * count.right) / Math.max(answered, 1), 1),
-    answeredRight: rounded((100 * count.right) / answerable, 1),
-    choiceHoldsAnswer: rounded((100 * count.chooseHolds) / answerable, 1),
-    falseAnswers: rounded((100 * none.answered) / unanswerable, 1),
-    ownQuestionsHit1: rounded((100 * ownFirst) / own, 1),
-    answerableBy: count,
-    unanswerableBy: none,
-    wrongAnswers: wrong
+    model: MODEL_VERSION,
+    questions: asked.length,
+    answerable: answerable.length,
+    unanswerable: unanswerable.length,
+    hit1: share(answerable.filter(isFirstRight), answerable),
+    auroc: qualityOf(asked.map(({ judged }) => judged)).auroc,
+    precision: share(answered.filter(isFirstRight), answered),
+    answeredRight: share(answerable.filter(isAnsweredRight), answerable),
+    choiceHoldsAnswer: share(choice.filter(holdsAnswer), answerable),
+    falseAnswers: share(falseAnswers, unanswerable),
+    ...(await ownWordings(parts, entries)),
+    neighbours: await neighbours(parts, entries),
+    answerableBy: {
+      right: answerable.filter(isAnsweredRight).length,
+      wrong: answerable.filter(isAnsweredWrong).length,
+      chooseHolds: choice.filter(holdsAnswer).length,
+      chooseMisses: choice.filter((one) => !holdsAnswer(one)).length,
+      escalated: answerable.filter(({ decision }) => decision === 'escalate').length
+    },
+    unanswerableBy: {
+      answered: falseAnswers.length,
+      choose: unanswerable.filter(({ decision }) => decision === 'choose').length,
+      escalated: unanswerable.filter(({ decision }) => decision === 'escalate').length
+    },
+    byHalf: ['甲', '乙'].map((half) =>
+      groupFigures(
+        half,
+        answerable.filter(({ question }) => question.half === half)
+      )
+    ),
+    byTopic: topics.map((topic) =>
+      groupFigures(
+        topic,
+        answerable.filter(({ question }) => question.topic === topic)
+      )
+    ),
+    wrongAnswers: [...answerable.filter(isAnsweredWrong), ...falseAnswers].map(
+      ({ question: { text, relevant }, offered }) =>
+        `${text} → ${offered[0]} (${relevant.length === 0 ? 'no answer in the bank' : `right: ${relevant.join(' ')}`})`
+    )
   }
+}
+
+const isAnswerable = ({ judged }: Asked) => judged.answerable
+const isFirstRight = ({ judged }: Asked) => judged.rightAt[0] === 0
+const isAnsweredRight = (one: Asked) => one.decision === 'answer' && isFirstRight(one)
+const isAnsweredWrong = (one: Asked) => one.decision === 'answer' && !isFirstRight(one)
+
+function share(some: readonly unknown[], all: readonly unknown[]): number {
+  return rounded((100 * some.length) / Math.max(all.length, 1), 1)
+}
+
+function groupFigures(group: string, asked: readonly Asked[]): GroupFigures {
+  return {
+    group,
+    answerable: asked.length,
+    hit1: share(asked.filter(isFirstRight), asked),
+    answeredRight: share(asked.filter(isAnsweredRight), asked),
+    answeredWrong: share(asked.filter(isAnsweredWrong), asked)
+  }
+}
+
+interface OwnQuestion {
+  id: string
+  /** The question, then its variants. */
+  texts: string[]
+}
+
+async function found(parts: Parts, text: string): Promise<string[]> {
+  const { candidates } = await match(parts, text)
+  return candidates.map(({ hit }) => hit.id)
 }
 
 /** Each entry's own question and variants must find it. */
-function ownQuestions(): { id: string; texts: string[] }[] {
-  return readdirSync('corpus/qa')
-    .flatMap(
-      (file) => parse(readFileSync(`corpus/qa/${file}`), { bom: true, columns: true }) as Record<string, string>[]
+async function ownWordings(parts: Parts, entries: readonly OwnQuestion[]) {
+  const own = entries.flatMap(({ id, texts }) => texts.map((text) => ({ id, text })))
+  const first: typeof own = []
+  const inThree: typeof own = []
+  for (const wording of own) {
+    const ids = (await found(parts, wording.text)).slice(0, 3)
+    if (ids[0] === wording.id) first.push(wording)
+    if (ids.includes(wording.id)) inThree.push(wording)
+  }
+  return {
+    ownWordings: own.length,
+    ownWordingsHit1: share(first, own),
+    ownWordingsHit3: share(inThree, own),
+    ownWordingsMissed: own.filter((one) => !inThree.includes(one)).map(({ id, text }) => `${id} ${text}`)
+  }
+}
+
+/** Entries that are easily taken for each other: each one's own question must put it before the other. */
+async function neighbours(parts: Parts, entries: readonly OwnQuestion[]) {
+  const questions = new Map(entries.map(({ id, texts }) => [id, texts[0] ?? '']))
+  const pairs = rowsOf('corpus/neighbours.csv').map(({ 甲: one = '', 乙: other = '', 差别: difference = '' }) => ({
+    one,
+    other,
+    difference
+  }))
+  const ranked = new Map<string, string[]>()
+  for (const id of new Set(pairs.flatMap(({ one, other }) => [one, other]))) {
+    ranked.set(id, await found(parts, questions.get(id) ?? ''))
+  }
+  const isBefore = (id: string, neighbour: string) => {
+    const ids = ranked.get(id) ?? []
+    const at = ids.indexOf(id)
+    return at >= 0 && (!ids.includes(neighbour) || at < ids.indexOf(neighbour))
+  }
+  const missed = pairs.flatMap(({ one, other, difference }) =>
+    [
+      [one, other],
+      [other, one]
+    ].flatMap(([id = '', neighbour = '']) =>
+      isBefore(id, neighbour)
+        ? []
+        : [{ pair: `${one} ${other}`, text: `${questions.get(id)} (${id}) → ${neighbour}: ${difference}` }]
     )
+  )
+  const missedPairs = new Set(missed.map(({ pair }) => pair))
+  return {
+    pairs: pairs.length,
+    apart: share(
+      pairs.filter(({ one, other }) => !missedPairs.has(`${one} ${other}`)),
+      pairs
+    ),
+    missed: missed.map(({ text }) => text)
+  }
+}
+
+/** The wordings of the corpus' own entries. */
+export function ownQuestions(): OwnQuestion[] {
+  return readdirSync('corpus/qa')
+    .flatMap((file) => rowsOf(`corpus/qa/${file}`))
     .map((row) => ({
       id: row.编号 ?? '',
       texts: [row.问题 ?? '', ...(row.其他问法 ?? '').split('\n')].filter((text) => text.trim() !== '')
     }))
 }
 
-async function examples(parts: Parts, questions: readonly Question[], set: string) {
-  const made: Example[] = []
-  for (const { text, relevant } of questions) {
-    const { candidates } = await match(parts, text)
-    made.push({
-      set,
-      answerable: relevant.length > 0,
-      candidates: candidates.map(({ hit, features }) => ({ features, right: relevant.includes(hit.id) }))
-    })
-  }
-  return made
-}
-
-/** The real policy questions beside the project, where they are. */
-async function deskExamples(): Promise<Example[]> {
-  const desk = '../shared/data/sets/desk'
-  if (!existsSync(desk)) return []
-  const folder = await bankFolder({ corpus: false, records: bankRecords(`${desk}/dev.bank.jsonl`) })
-  const parts = await openFolder(folder)
-  const made = await examples(parts, jsonLines<Question>(`${desk}/dev.queries.jsonl`), 'desk')
-  await parts.close()
-  rmSync(folder, { recursive: true })
-  return made
-}
-
-const WEIGHTS = FEATURE_NAMES.length
-const values = (features: Features) => FEATURE_NAMES.map((name) => features[name])
-const dot = (a: readonly number[], b: readonly number[]) =>
-  a.reduce((sum, value, at) => sum + value * (b[at] as number), 0)
-
-/** Listwise softmax over the candidates of answerable questions; L2 keeps the few examples from being learnt by heart. */
-function fitRanking(given: readonly Example[]): number[] {
-  const weights = new Array<number>(WEIGHTS).fill(0)
-  const usable = given.filter(({ candidates }) => candidates.some(({ right }) => right))
-  for (let step = 0; step < 800; step++) {
-    const gradient = weights.map((weight) => -0.01 * weight * usable.length)
-    for (const { candidates } of usable) {
-      const rows = candidates.map(({ features }) => values(features))
-      const scores = rows.map((row) => Math.exp(dot(weights, row)))
-      const all = scores.reduce((a, b) => a + b, 0)
-      const right = candidates.reduce((sum, candidate, at) => sum + (candidate.right ? (scores[at] as number) : 0), 0)
-      rows.forEach((row, at) => {
-        const pull = (candidates[at]?.right ? (scores[at] as number) / right : 0) - (scores[at] as number) / all
-        for (let w = 0; w < WEIGHTS; w++) gradient[w] = (gradient[w] as number) + pull * (row[w] as number)
-      })
-    }
-    for (let w = 0; w < WEIGHTS; w++)
-      weights[w] = (weights[w] as number) + (0.5 * (gradient[w] as number)) / usable.length
-  }
-  return weights
-}
-
-/** The best candidate under a ranking: its features, its lead, and whether it is right. */
-function tops(given: readonly Example[], ranking: readonly number[]) {
-  return given.map(({ candidates, set, answerable }) => {
-    const scored = candidates
-      .map(({ features, right }) => ({ row: values(features), right, score: dot(ranking, values(features)) }))
-      .sort((a, b) => b.score - a.score)
-    const [best, next] = scored
-    if (best === undefined) return { row: new Array<number>(WEIGHTS + 2).fill(0), right: false, set, answerable }
-    return { row: [1, best.score - (next?.score ?? 0), ...best.row], right: best.right, set, answerable }
-  })
-}
-
-function fitConfidence(rows: readonly { row: number[]; right: boolean }[]): number[] {
-  const weights = new Array<number>(WEIGHTS + 2).fill(0)
-  for (let step = 0; step < 3000; step++) {
-    const gradient = weights.map((weight, at) => (at === 0 ? 0 : -0.001 * weight * rows.length))
-    for (const { row, right } of rows) {
-      const error = (right ? 1 : 0) - 1 / (1 + Math.exp(-dot(weights, row)))
-      for (let w = 0; w < row.length; w++) gradient[w] = (gradient[w] as number) + error * (row[w] as number)
-    }
-    for (let w = 0; w < weights.length; w++)
-      weights[w] = (weights[w] as number) + (0.3 * (gradient[w] as number)) / rows.length
-  }
-  return weights
-}
-
-const FOLDS = 5
-/** The share of instant answers that must be right (R26; the matching issue's default). */
-const PRECISION = 0.95
-
-/** Fits both models, sets the thresholds on questions the models have not seen, and writes src/matching/model.json. */
-function fit(given: readonly Example[]): Record<string, unknown> {
-  const next = random(95)
-  const folds = given.map(() => Math.floor(next() * FOLDS))
-  const unseen: { confidence: number; right: boolean; set: string; answerable: boolean }[] = []
-  for (let fold = 0; fold < FOLDS; fold++) {
-    const training = given.filter((_, at) => folds[at] !== fold)
-    const ranking = fitRanking(training)
-    const confidence = fitConfidence(tops(training, ranking))
-    for (const { row, ...rest } of tops(
-      given.filter((_, at) => folds[at] === fold),
-      ranking
-    )) {
-      unseen.push({ ...rest, confidence: 1 / (1 + Math.exp(-dot(confidence, row))) })
-    }
-  }
-  unseen.sort((a, b) => b.confidence - a.confidence)
-  let right = 0
-  let answer = 1
-  unseen.forEach((example, at) => {
-    if (example.right) right++
-    if (right / (at + 1) >= PRECISION) answer = example.confidence
-  })
-  const ranking = fitRanking(given)
-  const confidence = fitConfidence(tops(given, ranking))
-  const named = (weights: readonly number[]) =>
-    Object.fromEntries(FEATURE_NAMES.map((name, at) => [name, rounded(weights[at] as number, 4)]))
-  const [bias, gap, ...rest] = confidence
-  const made = {
-    version: `judged-${new Date().toISOString().slice(0, 10)}`,
-    madeBy: `npm run bench -- judged --fit (${given.length} questions, ${FOLDS}-fold cross-validation, threshold for ${PRECISION * 100} % precision)`,
-    ranking: named(ranking),
-    confidence: { bias: rounded(bias as number, 4), gap: rounded(gap as number, 4), ...named(rest) },
-    thresholds: {
-      ...model.thresholds,
-      answer: rounded(answer, 3),
-      // A passage was not written as an answer: halfway from the entry's threshold to certainty.
-      answerPassage: rounded((1 + answer) / 2, 3)
-    }
-  }
-  writeFileSync('src/matching/model.json', `${JSON.stringify(made, null, 2)}\n`)
-  const bySet = Object.fromEntries(
-    [...new Set(unseen.map(({ set }) => set))].map((set) => {
-      const own = unseen.filter((example) => example.set === set)
-      const answerable = own.filter((example) => example.answerable)
-      const answered = own.filter((example) => example.confidence >= answer)
-      return [
-        set,
-        {
-          hit1: rounded((100 * answerable.filter((example) => example.right).length) / answerable.length, 1),
-          answeredRight: rounded((100 * answered.filter((example) => example.right).length) / answerable.length, 1),
-          precision: rounded(
-            (100 * answered.filter((example) => example.right).length) / Math.max(1, answered.length),
-            1
-          )
-        }
-      ]
-    })
-  )
-  return { ...made, crossValidated: bySet }
+function rowsOf(file: string): Record<string, string>[] {
+  return parse(readFileSync(file), { bom: true, columns: true })
 }

@@ -20,8 +20,8 @@ export interface Head {
 interface Options {
   /** Files read whole. */
   sources: ReadonlySet<string>
-  /** The collection a file belongs to says it is sample data. */
-  sampleSources: ReadonlySet<string>
+  /** What each file's collection says of being sample data. */
+  sampleSources: ReadonlyMap<string, boolean | null>
   skipBadRows: boolean
 }
 
@@ -64,7 +64,8 @@ export async function checkDrafts(
     const refused = new Set([
       ...duplicates(records, findings),
       ...(await sameQuestions(db, records, staying, incomingKeys, findings)),
-      ...brokenReferences(records, known, findings)
+      ...brokenReferences(records, known, findings),
+      ...(await misplacedBoards(db, records, findings))
     ])
     for (const { draft } of refused) refusedSources.add(draft.source)
     if (refused.size > 0 && options.skipBadRows) {
@@ -78,7 +79,8 @@ export async function checkDrafts(
   const samples = new Map(heads.map(({ kind, id, sample }) => [keyOf(kind, id), sample === 1]))
   const incoming = records.map(({ draft, content }): Incoming => {
     const stated = draft.cells[SAMPLE_FIELD]
-    const inherited = options.sampleSources.has(draft.source) || samples.get(keyOf(draft.kind, content.id)) === true
+    // What replaces a sample record is the district's own, once its collection says so.
+    const inherited = options.sampleSources.get(draft.source) ?? samples.get(keyOf(draft.kind, content.id)) === true
     const sample = stated === undefined || isEmpty(stated.value) ? inherited : booleanOf(stated.value) === true
     return { kind: draft.kind, content, source: draft.source, sample }
   })
@@ -172,6 +174,10 @@ function faultOfText(column: Column, cell: Cell | null): (Fault & { line?: numbe
       remedy: '请改正这一格；整份文件都是乱码时，请在 Excel/WPS 里另存为“CSV UTF-8”或 .xlsx。'
     }
   }
+  const crowded = column.type === 'basis' ? text.split('\n').findIndex((line) => SECOND_BASIS.test(line)) : -1
+  if (crowded >= 0) {
+    return { line: crowded, problem: '一行里写了两条依据', remedy: '请每行只写一条：文件编号 第几条。' }
+  }
   const markup = markupIn(text, column.field === 'body')
   if (markup === null) return null
   return {
@@ -218,18 +224,24 @@ function faultOf(column: Column, issue: Issue, value: unknown): Fault {
   if (issue.code === 'too_small') return { problem: `${which}不能为空`, remedy: `请填写${column.title}。` }
   if (column.type === 'day') return { problem: '不是一个存在的日期', remedy: '请写成 2026-11-23 这样。' }
   if (column.type === 'basis')
-    return { problem: `${which}的写法有误`, remedy: '每行写一条：文件编号 第几条，例如 zc-2024-012 第十二条。' }
+    return {
+      problem: `${which === '' ? '依据' : which}的写法有误`,
+      remedy: '每行写一条：文件编号 第几条，例如 zc-2024-012 第十二条。'
+    }
   if (issue.code === 'invalid_format' && issue.format === 'url') {
     return { problem: '不是网址', remedy: '请写完整网址，以 https:// 或 http:// 开头；没有就留空。' }
   }
   if (column.refersTo !== null) {
     return {
-      problem: `${which}不是${kindName(column.refersTo)}的编号或名称`,
-      remedy: `请填${kindName(column.refersTo)}的编号或全称。`
+      problem: `${which}不是${kindName(column.refersTo)}的编号${NAMED.has(column.refersTo) ? '或名称' : ''}`,
+      remedy: `请填${kindName(column.refersTo)}的编号${NAMED.has(column.refersTo) ? '或全称' : ''}。`
     }
   }
   return { problem: issue.message, remedy: `请改正${column.title}。` }
 }
+
+/** Kinds that may be named as well as coded. */
+const NAMED = new Set<RecordKind>(['unit', 'topic'])
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   const [first] = path
@@ -334,6 +346,9 @@ function dayOf(value: unknown): unknown {
   const [, year, month, day] = /^(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[T ]0{1,2}:00.*)?$/.exec(text) ?? []
   return year === undefined ? text : `${year}-${month?.padStart(2, '0')}-${day?.padStart(2, '0')}`
 }
+
+/** A second document in one line would be lost in the first one's clause. */
+const SECOND_BASIS = /[；;，,、\s][A-Za-z][A-Za-z0-9]*-[A-Za-z0-9.-]+(?:\s|$)/
 
 function basisOf(line: string): { document: string; clause: string | null } {
   const [, document = '', clause = ''] = /^(\S+)\s*(.*)$/.exec(line) ?? []
@@ -517,9 +532,35 @@ function brokenReferences(records: readonly Checked[], known: ReadonlySet<string
         problem: isItself ? `${column.title}不能是它自己` : `${column.title}里的${name}「${id}」不存在`,
         remedy: isItself
           ? '请填别的编号或留空。'
-          : `请核对${name}的编号${to === 'document' ? '' : '或全称'}；确实没有这个${name}时，请先在${name}${to === 'document' ? '里' : '表里'}加上。`
+          : `请核对${name}的编号${to === 'document' ? '' : NAMED.has(to) ? '或全称' : ''}；确实没有这个${name}时，请先在${name}${to === 'document' ? '里' : '表里'}加上。`
       })
     }
+  }
+  return refused
+}
+
+/** Only a community has a notice board (R2, R30): elsewhere nobody would see what is posted. */
+async function misplacedBoards(db: Database, records: readonly Checked[], findings: Findings): Promise<Checked[]> {
+  const posted = records.filter(({ draft }) => draft.kind === 'board')
+  if (posted.length === 0) return []
+  const kinds = new Map<string, string>()
+  for (const { id, content } of await storedContents(db, ['zone'])) {
+    kinds.set(id, (JSON.parse(content) as ContentOf['zone']).venueKind)
+  }
+  for (const { draft, content } of records) {
+    if (draft.kind === 'zone') kinds.set(content.id, (content as ContentOf['zone']).venueKind)
+  }
+  const refused = posted.filter(({ content }) => {
+    const kind = kinds.get((content as ContentOf['board']).zone)
+    return kind !== undefined && kind !== 'CV'
+  })
+  for (const { draft, content } of refused) {
+    findings.refuse({
+      ...placeOfDraft(draft, 'zone'),
+      value: (content as ContentOf['board']).zone,
+      problem: '这个专区不是社区（村），没有公示栏',
+      remedy: '请填社区（村）专区的编号，场所类别是 CV 的。'
+    })
   }
   return refused
 }

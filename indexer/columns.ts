@@ -51,7 +51,8 @@ function columnOf(kind: RecordKind, field: string, schema: z.ZodType): Column {
   else if (field === 'basis') type = 'basis'
   else if (element !== null) type = options !== null || refersTo !== null || SHORT_LISTS.has(field) ? 'codes' : 'lines'
   else if (inner instanceof z.ZodBoolean) type = 'boolean'
-  else if (inner === day) type = 'day'
+  // A schema with a title is a copy, of the same definition.
+  else if ((inner as z.ZodType).def === day.def) type = 'day'
   else if (refersTo !== null || field === 'id') type = 'code'
   const mandatory = type !== 'status' && !schema.safeParse(emptyValue(type, schema)).success
   return { field, title: (schema.meta()?.title as string | undefined) ?? field, type, options, mandatory, refersTo }

@@ -7,6 +7,7 @@ import { readConfig } from '../src/config.ts'
 import type { ContentOf } from '../src/content/kinds.ts'
 import { compare, type Incoming, storeChanges } from '../src/content/store.ts'
 import { isInForce, validityOn } from '../src/content/validity.ts'
+import { AT } from '../src/matching/features.ts'
 import { match, type MatchNeeds } from '../src/matching/match.ts'
 import { migrate, openDatabase } from '../src/database/open.ts'
 import { openParts } from '../src/parts.ts'
@@ -121,7 +122,8 @@ async function lint({ matching, incoming, placeOf, today }: Needs): Promise<Prob
         )
       }
       const twin = candidates.find(
-        ({ hit, features }) => hit.kind === 'qa' && hit.id !== entry.id && features.characterDice >= SAME_MEANING
+        ({ hit, features }) =>
+          hit.kind === 'qa' && hit.id !== entry.id && (features[AT.diceChars] as number) >= SAME_MEANING
       )
       if (field === 'question' && twin !== undefined && at === 0) {
         report(

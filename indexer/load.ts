@@ -73,7 +73,7 @@ export async function readAndCheck(
   const read = new Set(files.map(({ source }) => source))
   const gone = heads.filter(({ source }) => !read.has(source) && folders.some((folder) => source.startsWith(folder)))
   const sources = new Set([...read, ...gone.map(({ source }) => source)])
-  const sampleSources = new Set(files.filter(({ sample }) => sample).map(({ source }) => source))
+  const sampleSources = new Map(files.map(({ source, sample }) => [source, sample]))
   const { incoming, refusedSources } = await checkDrafts(
     db,
     drafts,

@@ -11,8 +11,8 @@ export interface SourceFile {
   path: string
   /** Its folder's name and its path below it (`corpus/qa/yibao.csv`), however it was reached: whole folder, part of it or alone. */
   source: string
-  /** The collection says of itself that it is sample data. */
-  sample: boolean
+  /** Whether the collection says of itself that it is sample data; null where it says nothing. */
+  sample: boolean | null
 }
 
 const SHEETS = new Set(['.xlsx', '.csv', '.jsonl'])
@@ -86,9 +86,11 @@ function topOf(folder: string): string {
   return folder
 }
 
-function saysSample(top: string): boolean {
+function saysSample(top: string): boolean | null {
   const mark = join(top, COLLECTION_MARK)
-  return existsSync(mark) && /^["\s]*示例数据["\s]*,["\s]*是/m.test(decodeText(readFileSync(mark)))
+  if (!existsSync(mark)) return null
+  const [, said] = /^["\s]*示例数据["\s]*,["\s]*(是|否)/m.exec(decodeText(readFileSync(mark))) ?? []
+  return said === undefined ? null : said === '是'
 }
 
 function* walk(folder: string, sourceOf: (file: string) => string, findings: Findings): Iterable<string> {

@@ -2,9 +2,11 @@ import type { Item, Library } from '../content/library.ts'
 import type { ContentOf, Unit } from '../content/kinds.ts'
 import { isInForce, type Validity, validityOn } from '../content/validity.ts'
 import { type Passage, plainText } from '../documents/passages.ts'
-import { MODEL_VERSION, THRESHOLDS } from '../matching/confidence.ts'
+import { MODEL_VERSION, THRESHOLDS, type Thresholds } from '../matching/confidence.ts'
 import { decide, type Decision, type Judged } from '../matching/decide.ts'
-import { highlight, type Range } from '../matching/highlight.ts'
+import { AT, FEATURE_NAMES } from '../matching/features.ts'
+import { answerSentence, highlight, type Range } from '../matching/highlight.ts'
+import { type NotOurs, notOurs } from '../matching/duty.ts'
 import { type Candidate, type Match, match, type MatchNeeds } from '../matching/match.ts'
 import { fold } from '../text/normalise.ts'
 import { maskPersonalData, withoutMarks } from './mask.ts'
@@ -66,6 +68,8 @@ export interface AskNeeds extends MatchNeeds {
   queryLog: Pick<QueryLog, 'add'>
   now: () => Date
   today: () => string
+  /** Those staff's confirmations have set, else the shipped ones. */
+  thresholds?: () => Thresholds
 }
 
 export interface AskOptions {
@@ -90,14 +94,15 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
     const one = await lookUp(needs.library, candidate, sources, today)
     if (one !== null) known.push(one)
   }
-  const { decision, offered } = decide(known)
+  const thresholds = needs.thresholds?.() ?? THRESHOLDS
+  const { decision, offered } = decide(known, thresholds)
   const most = decision === 'choose' ? Math.min(offered, Math.max(limit, 2)) : decision === 'escalate' ? 0 : limit
   const answer: Answer = {
     queryId: live ? null : QueryLog.newId(),
     decision,
     confidence: known[0]?.confidence ?? 0,
     hits: known.slice(0, most).map((one) => hitOf(one, sources, found)),
-    guidance: decision === 'escalate' ? await guide(needs.library, found) : null,
+    guidance: decision === 'escalate' ? await guide(needs.library, found, thresholds) : null,
     degraded: false,
     tookMs: 0
   }
@@ -110,7 +115,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
       text: masked,
       decision,
       confidence: answer.confidence,
-      evidence: evidence(known),
+      evidence: evidence(known, thresholds, found.isSemantic),
       degraded: 0,
       took_ms: answer.tookMs
     })
@@ -121,22 +126,34 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
 /** What a decision rested on, for `admin explain` (R26: every consultation stores the search, the candidates and the score). */
 export interface Evidence {
   model: string
-  thresholds: typeof THRESHOLDS
-  candidates: { key: string; version: number; score: number; confidence: number; features: Candidate['features'] }[]
+  thresholds: Thresholds
+  /** Nearness in meaning took part: other weights, other confidence. */
+  semantic: boolean
+  candidates: {
+    key: string
+    version: number
+    score: number
+    confidence: number
+    /** By name; those that are 0 left out. */
+    features: Partial<Record<string, number>>
+  }[]
 }
 
-function evidence(known: readonly Known[]): string {
+function evidence(known: readonly Known[], thresholds: Thresholds, semantic: boolean): string {
   const stored: Evidence = {
     model: MODEL_VERSION,
-    thresholds: THRESHOLDS,
+    thresholds,
+    semantic,
     candidates: known.slice(0, 5).map(({ candidate, item }) => ({
       key: candidate.hit.key,
       version: item.version,
       score: round(candidate.score),
       confidence: round(candidate.confidence),
       features: Object.fromEntries(
-        Object.entries(candidate.features).map(([name, value]) => [name, round(value)])
-      ) as unknown as Candidate['features']
+        FEATURE_NAMES.map((name, at) => [name, round(candidate.features[at] as number)] as const).filter(
+          ([, value]) => value !== 0
+        )
+      )
     }))
   }
   return JSON.stringify(stored)
@@ -163,13 +180,14 @@ type Known = Judged & { candidate: Candidate; basis: Basis[] } & (
 async function lookUp(library: Library, candidate: Candidate, sources: Sources, today: string): Promise<Known | null> {
   const { kind, id, anchor } = candidate.hit
   const { confidence } = candidate
-  const placeConflict = candidate.features.placeConflict === 1
+  const placeConflict = candidate.features[AT.placeConflict] === 1
   if (kind === 'qa') {
     const item = await library.get('qa', id)
     if (item === null || item.retired) return null
     const basis = basisIn(sources.documents, item.content.basis, today)
     const validity = worstOf(validityOn({ status: 'current', ...item.content }, today), basis)
-    return { kind, candidate, item, passage: null, basis, validity, confidence, placeConflict }
+    const isOverdue = item.content.reviewBy !== null && item.content.reviewBy <= today
+    return { kind, candidate, item, passage: null, basis, validity, confidence, isOverdue, placeConflict }
   }
   const item = await library.get('document', id)
   if (item === null || item.retired) return null
@@ -178,7 +196,7 @@ async function lookUp(library: Library, candidate: Candidate, sources: Sources, 
   const { number, title } = item.content
   const validity = validityOn(item.content, today)
   const basis = [{ document: id, number, title, clause: passage.clause, validity }]
-  return { kind, candidate, item, passage, basis, validity, confidence, placeConflict }
+  return { kind, candidate, item, passage, basis, validity, confidence, isOverdue: false, placeConflict }
 }
 
 function hitOf(known: Known, { documents, units }: Sources, found: Match): Hit {
@@ -212,7 +230,7 @@ function hitOf(known: Known, { documents, units }: Sources, found: Match): Hit {
     kind: 'document',
     title: content.title,
     text,
-    highlights: highlight(text, found.words),
+    highlights: answerSentence(text, found.question.text) ?? highlight(text, found.words),
     unit: unitRef(content.issuers[0]),
     why: why(candidate, content.title, found),
     passage: { anchor, clause },
@@ -254,9 +272,13 @@ export function worstOf(own: Validity, basis: readonly Basis[]): Validity {
   return basis.find(({ validity }) => !isInForce(validity))?.validity ?? own
 }
 
+/** Nearness in meaning from which it is worth telling (e5: unrelated texts stand at 0.75–0.82). */
+const NEAR_IN_MEANING = 0.9
+
 function why({ features }: Candidate, title: string, found: Match): string[] {
   const shared = [...new Set(found.words)].filter((word) => word.length > 1 && title.includes(word))
   const reasons: string[] = []
+  const at = (name: keyof typeof AT) => features[AT[name]] as number
   if (shared.length > 0)
     reasons.push(
       `都说到${shared
@@ -264,28 +286,44 @@ function why({ features }: Candidate, title: string, found: Match): string[] {
         .map((word) => `「${word}」`)
         .join('')}`
     )
-  reasons.push(`您问的内容，这里说到了约${Math.round(features.coverage * 100)}%`)
-  if (features.placeConflict === 1) reasons.push('您问的地方和这里说的地方可能不同')
-  if (features.yearConflict === 1) reasons.push('您问的年份这里没有提到')
+  reasons.push(`您问的内容，这里说到了约${Math.round(at('covCharsQa') * 100)}%`)
+  if (at('aspectAgree') === 1) reasons.push('问的是同一个方面')
+  if (at('meaningQ') >= NEAR_IN_MEANING) reasons.push('和库里的问法意思相近')
+  if (at('documentNumber') === 1) reasons.push('您写的文号就是这份文件')
+  if (at('placeConflict') === 1) reasons.push('您问的地方和这里说的地方可能不同')
+  if (at('yearConflict') === 1) reasons.push('您问的年份这里没有提到')
+  if (at('aspectConflict') === 1 || at('aspectMissing') === 1) reasons.push('您问的方面这里可能没有写')
   return reasons
+}
+
+function reasonOf(notOurs: NotOurs): string {
+  const ours = '和本区有关的部分可以问这个单位'
+  switch (notOurs.kind) {
+    case 'elsewhere':
+      return `您问的可能是${notOurs.places}的规定，本区不能代答，请问当地的12345；${ours}`
+    case 'other':
+      return `这类事情一般不由区里决定，请问${notOurs.who}；${ours}`
+    case 'no policy':
+      return '这里只答复本区的政策和办事问题；确有要办的事，可以问这个单位'
+  }
 }
 
 /** How many of the nearest candidates speak for a unit. */
 const VOTERS = 10
 
 /** The unit that most likely answers: by its duties in the question's own words, else by who owns the nearest entries. */
-async function guide(library: Library, found: Match): Promise<Guidance | null> {
+async function guide(library: Library, found: Match, thresholds: Thresholds): Promise<Guidance | null> {
   const units = await library.all('unit')
   if (units.size === 0) return null
-  const elsewhere = found.question.elsewhere ? found.question.places.map(({ name }) => name).join('、') : null
-  const owner = byDuty(units, found) ?? (await byNearest(library, found))
+  const notOurOwn = notOurs(found.question)
+  const owner = byDuty(units, found) ?? (await byNearest(library, found, thresholds))
   const unit = owner === null ? undefined : units.get(owner)?.content
   const fallback = [...units.values()].find(({ content }) => content.kind === '政府办')?.content
   const to = unit ?? fallback
   if (to === undefined) return null
   const reason =
-    elsewhere !== null
-      ? `您问的可能是${elsewhere}的规定，本区不能代答；和本区有关的部分可以问这个单位`
+    notOurOwn !== null
+      ? reasonOf(notOurOwn)
       : unit === undefined
         ? '问答库里没有把握的答案，请由区政府办公室转有关单位答复'
         : `这类事项一般由${to.name}负责`
@@ -295,7 +333,7 @@ async function guide(library: Library, found: Match): Promise<Guidance | null> {
 /** A duty speaks for its unit when it shares at least two of the question's words, or one that is as long as two. */
 const ENOUGH_SHARED = 4
 
-function byDuty(units: ReadonlyMap<string, Item<Unit>>, { text, words }: Match): string | null {
+function byDuty(units: ReadonlyMap<string, Item<Unit>>, { question: { text }, words }: Match): string | null {
   const asked = [...new Set(words)].filter((word) => word.length > 1)
   let best: string | null = null
   let most = ENOUGH_SHARED - 1
@@ -313,11 +351,11 @@ function byDuty(units: ReadonlyMap<string, Item<Unit>>, { text, words }: Match):
   return best
 }
 
-async function byNearest(library: Library, { candidates }: Match): Promise<string | null> {
+async function byNearest(library: Library, { candidates }: Match, thresholds: Thresholds): Promise<string | null> {
   const votes = new Map<string, number>()
   for (const { hit, confidence } of candidates.slice(0, VOTERS)) {
     // What is too far away to be offered knows nothing of whose duty it is either.
-    if (confidence < THRESHOLDS.choose) continue
+    if (confidence < thresholds.choose) continue
     const item = await library.get(hit.kind, hit.id)
     if (item === null) continue
     const content = item.content as ContentOf['qa'] | ContentOf['document']

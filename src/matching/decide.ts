@@ -1,5 +1,5 @@
 import { isInForce, type Validity } from '../content/validity.ts'
-import { THRESHOLDS } from './confidence.ts'
+import { THRESHOLDS, type Thresholds } from './confidence.ts'
 
 export type Decision = 'answer' | 'choose' | 'escalate'
 
@@ -8,25 +8,35 @@ export interface Judged {
   kind: 'qa' | 'document'
   confidence: number
   validity: Validity
+  /** Its day of review has come: nobody has confirmed since that it still holds. */
+  isOverdue: boolean
   placeConflict: boolean
 }
 
 /**
  * Answer, offer a choice, or escalate (R26–R27). Candidates come best first.
- * A rule that is not in force is never an instant answer, and neither is one for another place.
+ * A rule that is not in force or past its review is never an instant answer, and neither is one for another place.
  */
-export function decide(candidates: readonly Judged[]): { decision: Decision; offered: number } {
+export function decide(
+  candidates: readonly Judged[],
+  thresholds: Thresholds = THRESHOLDS
+): { decision: Decision; offered: number } {
   const [best] = candidates
   if (best === undefined) return { decision: 'escalate', offered: 0 }
-  const enough = best.kind === 'qa' ? THRESHOLDS.answer : THRESHOLDS.answerPassage
-  if (best.confidence >= enough && isInForce(best.validity) && !best.placeConflict) {
+  const enough = best.kind === 'qa' ? thresholds.answer : thresholds.answerPassage
+  if (best.confidence >= enough && isInForce(best.validity) && !best.isOverdue && !best.placeConflict) {
     return { decision: 'answer', offered: candidates.length }
   }
+  // The sum is the chance that the answer is among them at all; each by itself may be small where many are alike.
+  const sum = candidates.reduce((total, { confidence, placeConflict }) => total + (placeConflict ? 0 : confidence), 0)
+  if (best.placeConflict || sum < thresholds.choose) return { decision: 'escalate', offered: 0 }
   const plausible = candidates.filter(
-    ({ confidence, placeConflict }) => confidence >= THRESHOLDS.choose && !placeConflict
+    ({ confidence, placeConflict }) => confidence >= best.confidence * WORTH_OFFERING && !placeConflict
   )
-  if (plausible.length === 0) return { decision: 'escalate', offered: 0 }
   // A choice is between at least two; a single doubtful candidate is shown beside the next best.
-  const offered = Math.min(Math.max(plausible.length, 2), THRESHOLDS.chooseMost, candidates.length)
+  const offered = Math.min(Math.max(plausible.length, 2), thresholds.chooseMost, candidates.length)
   return offered < 2 ? { decision: 'escalate', offered: 0 } : { decision: 'choose', offered }
 }
+
+/** Beside the best, what is a tenth as likely is still worth a line. */
+const WORTH_OFFERING = 0.1

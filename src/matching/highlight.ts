@@ -1,4 +1,5 @@
 import { fold } from '../text/normalise.ts'
+import { bigramsOf } from '../text/tokens.ts'
 
 /** Half-open, in UTF-16 units of the text as shown. */
 export interface Range {
@@ -26,4 +27,24 @@ export function highlight(text: string, words: readonly string[], folded = fold(
     else joined.push({ ...range })
   }
   return joined.slice(0, MOST)
+}
+
+const SENTENCE = /[^。；！？\n]+[。；！？]?/g
+/** A sentence must share this much with the question to be called the answer's: about two words. */
+const ENOUGH_PAIRS = 3
+
+/** The sentence of a passage that holds most of a normalised question's pairs of characters; null when none holds enough. */
+export function answerSentence(text: string, question: string): Range[] | null {
+  const asked = new Set(bigramsOf(question))
+  const folded = fold(text)
+  let best: Range | null = null
+  let most = ENOUGH_PAIRS - 1
+  for (const { 0: sentence, index } of folded.matchAll(SENTENCE)) {
+    const shared = new Set(bigramsOf(sentence).filter((pair) => asked.has(pair))).size
+    if (shared <= most) continue
+    most = shared
+    const blank = sentence.length - sentence.trimStart().length
+    best = { start: index + blank, end: index + sentence.trimEnd().length }
+  }
+  return best === null ? null : [best]
 }

@@ -72,20 +72,29 @@ export interface SearchEngine {
 /** Sorted distinct term ids of one form of a field, by unit. */
 export type TermSets = Record<TokenUnit, Uint32Array>
 
+/** One form of a field: its terms, and its single characters in text order. */
+export interface FormTerms {
+  terms: TermSets
+  /** Term ids of `characters`, as they follow each other. */
+  sequence: Uint16Array | Uint32Array
+}
+
 export interface EntryTerms {
   /** Question and each variant; for a passage its title. */
-  questions: readonly TermSets[]
+  questions: readonly FormTerms[]
   /** Answer; for a passage its text. */
-  answer: TermSets
+  answers: readonly FormTerms[]
 }
 
 /** Term statistics and forward lists the matcher computes features from: our own, never the engine's (docs/decisions/0003). */
 export interface TermSource {
   entryCount(): number
-  /** Term ids (-1: the bank has never seen it) and idf = ln(1 + (N - df + 0.5) / (df + 0.5)); an unknown term has df 0. */
+  /** Term ids (-1: the bank has never seen it) and idf = ln(1 + (N - df + 0.5) / (df + 0.5)), N at least 1,000; an unknown term has df 0. */
   lookup(unit: TokenUnit, tokens: readonly string[]): { ids: Int32Array; idf: Float32Array }
-  /** idf by term id, as lookup gives it. */
-  idf(unit: TokenUnit, id: number): number
-  /** Null when the entry is not held. Valid until the next apply or rebuild: do not keep. */
+  /** idf by term id, as lookup gives it. Valid until the next apply or rebuild: do not keep. */
+  weights(unit: TokenUnit): Float32Array
+  /** The token a term id stands for. */
+  token(unit: TokenUnit, id: number): string
+  /** Null when the entry is not held. The same object as long as the entry stays as it is; its ids are valid until the next rebuild. */
   terms(key: string): EntryTerms | null
 }

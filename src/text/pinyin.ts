@@ -9,3 +9,8 @@ export function pinyinOf(text: string): string[] {
 export function initialsOf(syllables: readonly string[]): string {
   return syllables.map((syllable) => syllable[0] ?? '').join('')
 }
+
+/** Syllable of one Chinese character without its tone, its commonest reading; null for anything else. */
+export function syllableOf(character: string): string | null {
+  return pinyin(character, { toneType: 'none', type: 'array', nonZh: 'removed', v: true })[0] ?? null
+}

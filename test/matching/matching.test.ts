@@ -1,12 +1,13 @@
 import t from 'tap'
-import { confidenceOf, THRESHOLDS } from '../../src/matching/confidence.ts'
+import { THRESHOLDS } from '../../src/matching/confidence.ts'
 import { decide } from '../../src/matching/decide.ts'
-import { highlight } from '../../src/matching/highlight.ts'
+import { AT } from '../../src/matching/features.ts'
+import { answerSentence, highlight } from '../../src/matching/highlight.ts'
 import { match } from '../../src/matching/match.ts'
 import { DISTRICT, qa } from '../sample-records.ts'
 import { testApp } from '../test-app.ts'
 
-const sure = { kind: 'qa', confidence: 0.99, validity: 'current', placeConflict: false } as const
+const sure = { kind: 'qa', confidence: 0.99, validity: 'current', isOverdue: false, placeConflict: false } as const
 const doubtful = { ...sure, confidence: (THRESHOLDS.answer + THRESHOLDS.choose) / 2 }
 const no = { ...sure, confidence: 0.01 }
 
@@ -19,7 +20,8 @@ t.test('sure answers, doubtful offers two to five, hopeless goes to the unit', a
   t.equal(decide([doubtful]).decision, 'escalate', 'one doubtful candidate is no choice')
 })
 
-t.test('what is not in force, or of another place, is never the answer', async (t) => {
+t.test('what is not in force, past its review, or of another place, is never the answer', async (t) => {
+  t.equal(decide([{ ...sure, isOverdue: true }, no]).decision, 'choose')
   for (const validity of ['repealed', 'expired', 'pending'] as const) {
     t.not(decide([{ ...sure, validity }, no]).decision, 'answer', validity)
   }
@@ -56,12 +58,9 @@ t.test(
     for (const { confidence } of candidates) t.ok(confidence >= 0 && confidence <= 1)
     const here = await first('公租房怎么申请')
     const there = await first('成都的公租房怎么申请')
-    t.equal(here?.features.placeConflict, 0)
-    t.equal(there?.features.placeConflict, 1)
-    if (here !== undefined) {
-      const conflict = confidenceOf({ ...here.features, placeConflict: 1 }, { gap: 1 })
-      t.ok(conflict < confidenceOf(here.features, { gap: 1 }))
-    }
+    t.equal(here?.features[AT.placeConflict], 0)
+    t.equal(there?.features[AT.placeConflict], 1)
+    t.ok((there?.confidence ?? 1) < (here?.confidence ?? 0), 'another city is not so sure')
   }
 )
 
@@ -73,4 +72,11 @@ t.test('marks stand where the words are, in the text as it is shown', async (t) 
     ['ＹＢ', '醫保', '医保卡']
   )
   t.same(highlight('', ['医保']), [])
+})
+
+t.test('of a passage the sentence that answers is marked, and none where none does', async (t) => {
+  const text = '第三条 申请公租房应当满十八周岁。每人每月收入不超过四千元的，可以申请。其他由街道解释。'
+  const [range] = answerSentence(text, '公租房每人每月收入不超过多少') ?? []
+  t.equal(text.slice(range?.start, range?.end), '每人每月收入不超过四千元的，可以申请。')
+  t.equal(answerSentence(text, '天气'), null)
 })

@@ -1,4 +1,5 @@
 // biome-ignore-all lint/style/noNonNullAssertion: typed arrays are read within their bounds
+import type { FormTerms } from '../search-engine.ts'
 import { TOKEN_UNITS, type TokenUnit } from '../tokens.ts'
 import { Attributes, type EntryTest } from './attributes.ts'
 import type { IndexParts, UnitParts } from './build.ts'
@@ -171,12 +172,14 @@ export class Base {
     return 0
   }
 
-  /** Field and term list of each of the entry's forms. */
-  forms(entry: number): { field: number; terms: (unit: TokenUnit) => Uint32Array }[] {
+  /** Field, term list and characters in order of each of the entry's forms. */
+  forms(entry: number): { field: number; terms: (unit: TokenUnit) => Uint32Array; sequence: FormTerms['sequence'] }[] {
+    const { sequences, sequenceStarts } = this.#parts
     const first = this.#parts.entryForms[entry] as number
     const length = (this.#parts.entryForms[entry + 1] as number) - first
     return Array.from({ length }, (_, i) => ({
       field: this.#parts.formFields[first + i] as number,
+      sequence: sequences.subarray(sequenceStarts[first + i], sequenceStarts[first + i + 1]),
       terms: (unit) => {
         const { formTerms, formStarts } = this.units[unit]
         return formTerms.subarray(formStarts[first + i], formStarts[first + i + 1])

@@ -48,6 +48,9 @@ export interface IndexParts {
   entryForms: Uint32Array
   /** Which field a form belongs to. */
   formFields: Uint8Array
+  /** Single characters of each form in text order, form after form: term numbers of `units.characters`. */
+  sequences: Uint16Array | Uint32Array
+  sequenceStarts: Uint32Array
   units: Record<TokenUnit, UnitParts>
 }
 
@@ -75,10 +78,15 @@ class UnitBuilder {
     this.#formStarts.push(0)
   }
 
-  addForm(tokens: readonly string[]): void {
+  /** @param sequence takes the terms as they follow each other */
+  addForm(tokens: readonly string[], sequence: Growing<Uint32Array> | null): void {
     const { length } = tokens
     if (length > this.#scratch.length) this.#scratch = new Uint32Array(length * 2)
-    for (let i = 0; i < length; i++) this.#scratch[i] = this.#terms.intern(tokens[i] as string)
+    for (let i = 0; i < length; i++) {
+      const term = this.#terms.intern(tokens[i] as string)
+      this.#scratch[i] = term
+      sequence?.push(term)
+    }
     countTerms(this.#scratch.subarray(0, length), (term, tf) => {
       this.#formTerms.push(term)
       this.#formTf.push(Math.min(tf, 0xffff))
@@ -210,16 +218,24 @@ function ranksOf(starts: Uint32Array, entries: Int32Array, count: number): Pick<
   return { rankStarts, ranks }
 }
 
+/** At half the size where every number allows it. */
+function narrowed(numbers: Uint32Array): Uint16Array | Uint32Array {
+  return numbers.every((number) => number <= 0xffff) ? Uint16Array.from(numbers) : numbers
+}
+
 /** Builds an index from entries in any order. */
 export class IndexBuilder {
   readonly #attributes = new Attributes()
   readonly #keys = new StringTable()
   readonly #entryForms = new Growing(Uint32Array)
   readonly #formFields = new Growing(Uint8Array)
+  readonly #sequences = new Growing(Uint32Array, 1024)
+  readonly #sequenceStarts = new Growing(Uint32Array)
   readonly #units = TOKEN_UNITS.map((unit) => [unit, new UnitBuilder(unit)] as const)
 
   constructor() {
     this.#entryForms.push(0)
+    this.#sequenceStarts.push(0)
   }
 
   add(entry: Entry): void {
@@ -230,7 +246,10 @@ export class IndexBuilder {
     ENTRY_FIELDS.forEach((field, number) => {
       for (const form of entry.fields[field]) {
         this.#formFields.push(number)
-        for (const [unit, builder] of this.#units) builder.addForm(tokensOf(form, unit))
+        for (const [unit, builder] of this.#units) {
+          builder.addForm(tokensOf(form, unit), unit === 'characters' ? this.#sequences : null)
+        }
+        this.#sequenceStarts.push(this.#sequences.length)
       }
     })
     this.#entryForms.push(this.#formFields.length)
@@ -257,6 +276,8 @@ export class IndexBuilder {
       rank,
       entryForms,
       formFields,
+      sequences: narrowed(this.#sequences.trimmed()),
+      sequenceStarts: this.#sequenceStarts.trimmed(),
       units: Object.fromEntries(
         this.#units.map(([unit, builder]) => [unit, builder.finish(entryForms, formFields)])
       ) as Record<TokenUnit, UnitParts>

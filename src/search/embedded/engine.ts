@@ -74,8 +74,12 @@ class Engine implements EmbeddedEngine {
     return this.#index.lookup(...args)
   }
 
-  idf(...args: Parameters<TermSource['idf']>) {
-    return this.#index.idf(...args)
+  weights(...args: Parameters<TermSource['weights']>) {
+    return this.#index.weights(...args)
+  }
+
+  token(...args: Parameters<TermSource['token']>) {
+    return this.#index.token(...args)
   }
 
   terms(key: string) {

@@ -4,9 +4,9 @@ import type {
   EngineHit,
   EngineQuery,
   EntryTerms,
+  FormTerms,
   QueryTokens,
   TermExplanation,
-  TermSets,
   TermSource
 } from '../search-engine.ts'
 import { ENTRY_FIELDS, type Entry, type RecordChange, TOKEN_UNITS, type TokenUnit, tokensOf } from '../tokens.ts'
@@ -19,10 +19,16 @@ import { Top } from './top.ts'
 
 const ANSWERS: readonly string[] = ['answer', 'passage']
 
+/** Entries whose terms are held ready to compare: about 2 kB each, a bank of 20,000. */
+const MOST_TERMS = 20_000
+
+/** In a bank of ten entries no word is rare: smaller banks are judged as if they had this many, as those of the sets did. */
+const SMALLEST_BANK = 1000
+
 /** An entry ready to be added: its terms looked up, its impacts computed. */
 export interface PreparedEntry {
   entry: Entry
-  forms: { field: number; terms: TermSets }[]
+  forms: (FormTerms & { field: number })[]
   impacts: Record<TokenUnit, Map<number, number>>
 }
 
@@ -58,6 +64,9 @@ export class LiveIndex implements TermSource {
   #live: number
   /** idf by document frequency, made anew when the number of entries has changed. */
   #idfs = new Float32Array(0)
+  /** idf by term, made when first asked for after a change. */
+  #weights: Partial<Record<TokenUnit, Float32Array>> = {}
+  readonly #terms = new Map<number, EntryTerms>()
 
   constructor(parts: IndexParts) {
     this.sequence = parts.sequence
@@ -121,8 +130,10 @@ export class LiveIndex implements TermSource {
     ENTRY_FIELDS.forEach((name, field) => {
       const tfs = perUnit(() => new Map<number, number>())
       for (const form of entry.fields[name]) {
+        let sequence = new Uint32Array()
         const terms = perUnit((unit) => {
           const ids = Uint32Array.from(tokensOf(form, unit), (token) => this.#intern(unit, token))
+          if (unit === 'characters') sequence = ids.slice()
           const distinct: number[] = []
           countTerms(ids, (term, tf) => {
             distinct.push(term)
@@ -130,7 +141,7 @@ export class LiveIndex implements TermSource {
           })
           return Uint32Array.from(distinct)
         })
-        forms.push({ field, terms })
+        forms.push({ field, terms, sequence })
       }
       for (const unit of TOKEN_UNITS) this.#addImpacts(impacts[unit], unit, field, tfs[unit])
     })
@@ -159,29 +170,47 @@ export class LiveIndex implements TermSource {
     for (let i = 0; i < tokens.length; i++) {
       const id = this.#idOf(unit, tokens[i] as string)
       ids[i] = id
-      idf[i] = this.idf(unit, id)
+      idf[i] = this.#idf(unit, id)
     }
     return { ids, idf }
   }
 
-  idf(unit: TokenUnit, id: number): number {
-    if (this.#idfs.length !== this.#live + 1) {
-      this.#idfs = Float32Array.from({ length: this.#live + 1 }, (_, df) => idfOf(df, this.#live))
-    }
-    return this.#idfs[this.#df(unit, id)] as number
+  weights(unit: TokenUnit): Float32Array {
+    const known = this.#weights[unit]
+    if (known !== undefined) return known
+    const size = this.#base.units[unit].terms.size + this.#units[unit].terms.size
+    const weights = Float32Array.from({ length: size }, (_, id) => this.#idf(unit, id))
+    this.#weights[unit] = weights
+    return weights
+  }
+
+  token(unit: TokenUnit, id: number): string {
+    const { terms } = this.#base.units[unit]
+    return id < terms.size ? terms.at(id) : this.#units[unit].terms.at(id - terms.size)
   }
 
   terms(key: string): EntryTerms | null {
     const number = this.#find(key)
     if (number === null) return null
-    const questions: TermSets[] = []
-    const answers: TermSets[] = []
-    for (const { field, terms } of this.#forms(number)) {
-      ;(ANSWERS.includes(ENTRY_FIELDS[field] as string) ? answers : questions).push(terms)
+    const held = this.#terms.get(number)
+    if (held !== undefined) return held
+    const questions: FormTerms[] = []
+    const answers: FormTerms[] = []
+    for (const { field, terms, sequence } of this.#forms(number)) {
+      ;(ANSWERS.includes(ENTRY_FIELDS[field] as string) ? answers : questions).push({ terms, sequence })
     }
-    const answer =
-      answers.length === 1 ? (answers[0] as TermSets) : perUnit((unit) => union(answers.map((a) => a[unit])))
-    return { questions, answer }
+    const terms = { questions, answers }
+    if (this.#terms.size >= MOST_TERMS) this.#terms.clear()
+    this.#terms.set(number, terms)
+    return terms
+  }
+
+  #idf(unit: TokenUnit, id: number): number {
+    if (this.#idfs.length !== this.#live + 1) {
+      const entries = Math.max(this.#live, SMALLEST_BANK)
+      this.#idfs = Float32Array.from({ length: this.#live + 1 }, (_, df) => idfOf(df, entries))
+    }
+    return this.#idfs[this.#df(unit, id)] as number
   }
 
   #scoreAdded(unit: TokenUnit, term: number, times: number): void {
@@ -246,6 +275,7 @@ export class LiveIndex implements TermSource {
     const number = this.#base.size + at
     this.#added.push(prepared)
     this.#attributes.push(prepared.entry)
+    this.#weights = {}
     this.#numberOf.set(prepared.entry.key, number)
     this.#live++
     for (const unit of TOKEN_UNITS) {
@@ -269,6 +299,8 @@ export class LiveIndex implements TermSource {
     const at = inBase ? number : number - this.#base.size
     if (attributes.isGone(at)) return
     attributes.remove(at)
+    this.#terms.delete(number)
+    this.#weights = {}
     this.#live--
     if (!inBase) this.#numberOf.delete((this.#added[at] as PreparedEntry).entry.key)
     const forms = this.#forms(number)
@@ -286,10 +318,10 @@ export class LiveIndex implements TermSource {
     }
   }
 
-  #forms(number: number): { field: number; terms: TermSets }[] {
+  #forms(number: number): PreparedEntry['forms'] {
     const { size } = this.#base
     if (number >= size) return (this.#added[number - size] as PreparedEntry).forms
-    return this.#base.forms(number).map(({ field, terms }) => ({ field, terms: perUnit(terms) }))
+    return this.#base.forms(number).map((form) => ({ ...form, terms: perUnit(form.terms) }))
   }
 
   #impact(unit: TokenUnit, term: number, number: number): number {

@@ -133,7 +133,7 @@ t.test('the matcher gets terms, frequencies and idf of what is live', async (t) 
     entry('5', { question: '就业' })
   ])
   const engine = await open(t, bank)
-  const idf = (df: number, n: number) => Math.fround(Math.log(1 + (n - df + 0.5) / (df + 0.5)))
+  const idf = (df: number) => Math.fround(Math.log(1 + (1000 - df + 0.5) / (df + 0.5)))
   const sets = (key: string) => {
     const terms = engine.terms(key)
     const ids = (...words: string[]) => engine.lookup('words', words).ids.toSorted()
@@ -141,21 +141,26 @@ t.test('the matcher gets terms, frequencies and idf of what is live', async (t) 
   }
   const check = (n: number, df: number) => {
     const { ids, idf: idfs } = engine.lookup('words', ['申请', '没有的词'])
-    t.same([...idfs], [idf(df, n), idf(0, n)])
-    t.equal(engine.idf('words', ids[0] as number), idf(df, n))
+    t.same([...idfs], [idf(df), idf(0)])
+    t.equal(engine.weights('words')[ids[0] as number], idf(df))
     t.equal(ids[1], -1)
     t.equal(engine.entryCount(), n)
   }
   check(6, 3)
   const one = sets('qa/1')
   t.same(
-    one.terms?.questions.map(({ words }) => words),
+    one.terms?.questions.map(({ terms }) => terms.words),
     [one.ids('公租房', '申请'), one.ids('廉租房', '申请'), one.ids('保障房')]
   )
-  t.same(one.terms?.answer.words, one.ids('带', '材料'))
-  t.equal(one.terms?.questions[0]?.characters.length, 5)
+  t.same(one.terms?.answers[0]?.terms.words, one.ids('带', '材料'))
+  t.equal(one.terms?.questions[0]?.terms.characters.length, 5)
+  t.equal(
+    [...(one.terms?.questions[0]?.sequence ?? [])].map((id) => engine.token('characters', id)).join(''),
+    '公租房申请'
+  )
+  t.equal(engine.terms('qa/1'), one.terms, 'the same object while the entry stays')
   t.same(
-    sets('document/d#p1').terms?.questions.map(({ words }) => words),
+    sets('document/d#p1').terms?.questions.map(({ terms }) => terms.words),
     [one.ids('办法')]
   )
   t.equal(engine.terms('qa/none'), null)
@@ -164,16 +169,20 @@ t.test('the matcher gets terms, frequencies and idf of what is live', async (t) 
   check(6, 3)
   const changed = sets('qa/1')
   t.same(
-    changed.terms?.questions.map(({ words }) => words),
+    changed.terms?.questions.map(({ terms }) => terms.words),
     [changed.ids('新词', '申请')]
   )
-  t.same(changed.terms?.answer.words, changed.ids('带', '材料'))
+  t.equal(
+    [...(changed.terms?.questions[0]?.sequence ?? [])].map((id) => engine.token('characters', id)).join(''),
+    '新词申请申请'
+  )
+  t.same(changed.terms?.answers[0]?.terms.words, changed.ids('带', '材料'))
   await engine.apply(...(await bank.change('qa', '2', [])))
   check(5, 2)
   t.equal(engine.terms('qa/2'), null)
   await engine.apply(...(await bank.change('qa', '1', [])))
   check(4, 1)
-  t.equal(engine.idf('words', engine.lookup('words', ['新词']).ids[0] as number), idf(0, 4))
+  t.equal(engine.weights('words')[engine.lookup('words', ['新词']).ids[0] as number], idf(0))
 })
 
 t.test('any bank, question and filter: as the definition has it', async (t) => {
