@@ -3,12 +3,26 @@ import { join, resolve } from 'node:path'
 import * as z from 'zod'
 import { day } from './content/kinds.ts'
 import type { DatabaseAddress } from './database/open.ts'
+import type { EmbeddingsAddress } from './embeddings/client.ts'
 
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
 const nodes = z
   .string()
   .transform((list) => list.split(',').map((node) => node.trim()))
   .pipe(z.array(z.url({ protocol: /^https?$/ })))
+
+const apiBase = z
+  .url({ protocol: /^https?$/, error: 'an http(s) address that ends in /v1' })
+  .transform((url) => url.replace(/\/+$/, ''))
+  .refine((url) => /^[^?#]*\/v1$/.test(url), 'the base of the API, ends in /v1')
+  .refine((url) => new URL(url).username === '' && new URL(url).password === '', 'the key goes into EMBEDDINGS_API_KEY')
+
+/** `QUERY[,PASSAGE]`: one for both where there is no comma. */
+const forEachRole = z
+  .string()
+  .transform((value) => value.split(','))
+  .refine((parts) => parts.length <= 2, 'QUERY or QUERY,PASSAGE: one comma at most')
+  .transform(([query = '', passage = query]) => ({ query, passage }))
 
 /** Every setting, from the environment. Empty means absent, so that a service file may list them all. */
 const Environment = z
@@ -18,6 +32,17 @@ const Environment = z
     DATA_DIR: z.string().default('./var'),
     DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
     ELASTICSEARCH_URL: nodes.optional(),
+    EMBEDDINGS_URL: apiBase.optional(),
+    EMBEDDINGS_MODEL: forEachRole
+      .transform(({ query, passage }) => ({ query: query.trim(), passage: passage.trim() }))
+      .refine(({ query, passage }) => query !== '' && passage !== '', 'a model has a name')
+      .default({ query: 'e5-query', passage: 'e5-passage' }),
+    // Blanks at the end of a prefix belong to it.
+    EMBEDDINGS_PREFIXES: forEachRole.default({ query: '', passage: '' }),
+    EMBEDDINGS_API_KEY: z
+      .string()
+      .regex(/^[\x21-\x7e]+$/, 'no blanks, no line ends')
+      .optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     TRUST_PROXY: z.string().optional(),
@@ -42,6 +67,8 @@ export interface Config {
   port: number
   dataDir: string
   database: DatabaseAddress
+  /** Null: matching goes by words alone. */
+  embeddings: EmbeddingsAddress | null
   /** Without it links are paths. */
   publicUrl: string | null
   logLevel: string
@@ -89,6 +116,15 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     port: env.PORT,
     dataDir,
     database,
+    embeddings:
+      env.EMBEDDINGS_URL === undefined
+        ? null
+        : {
+            url: env.EMBEDDINGS_URL,
+            models: env.EMBEDDINGS_MODEL,
+            prefixes: env.EMBEDDINGS_PREFIXES,
+            apiKey: env.EMBEDDINGS_API_KEY ?? null
+          },
     publicUrl: env.PUBLIC_URL?.replace(/\/$/, '') ?? null,
     logLevel: env.LOG_LEVEL,
     trustProxy: trustProxy(env.TRUST_PROXY),

@@ -2,11 +2,14 @@ import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { dayOf } from './calendar/day.ts'
 import type { Config } from './config.ts'
+import { standingThresholds } from './consultations/labels.ts'
 import { forgetOldQueries, QueryLog } from './consultations/query-log.ts'
 import { Library } from './content/library.ts'
 import { renewEntries, vocabularyOf } from './content/store.ts'
 import { type Database, migrate, openDatabase } from './database/open.ts'
 import type { RecordKind } from './database/schema.ts'
+import { openSemantic, type Semantic } from './embeddings/semantic.ts'
+import type { Thresholds } from './matching/confidence.ts'
 import { changesAfter, rebuildsAsked, recordChanges } from './search/change-feed.ts'
 import { type EmbeddedEngine, openEmbeddedEngine } from './search/embedded/engine.ts'
 import type { SearchEngine, TermSource } from './search/search-engine.ts'
@@ -22,10 +25,14 @@ export interface Parts {
   library: Library
   engine: SearchEngine
   terms: TermSource
+  /** Null where no embeddings server is named. */
+  semantic: Semantic | null
   segmenter: Segmenter
   places: PlaceFinder
   suggestions: Suggestions
   queryLog: QueryLog
+  /** What decisions are made by: the shipped thresholds, or those staff's confirmations led to. */
+  thresholds: () => Thresholds
   now: () => Date
   /** `YYYY-MM-DD`, China Standard Time. */
   today: () => string
@@ -70,18 +77,22 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     logger.info({ records: renewed }, 'stored tokens made anew: vocabulary or segmenter changed')
     await engine.rebuild()
   }
+  let { thresholds } = await standingThresholds(db)
   const now = () => new Date()
   const queryLog = new QueryLog(db, logger)
+  const semantic = openSemantic({ db, library, config, logger })
   const parts: Parts = {
     config,
     db,
     library,
     engine,
     terms: engine,
+    semantic,
     segmenter,
     places: await placesOf(library),
     suggestions,
     queryLog,
+    thresholds: () => thresholds,
     now,
     today: () => config.today ?? dayOf(now()),
     follow,
@@ -96,6 +107,7 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     waiting++
     following = following
       .then(takeIn)
+      .then(takeInThresholds)
       .catch((error: unknown) => {
         logger.warn({ err: error }, 'changes not taken in, tried again')
       })
@@ -122,12 +134,17 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
         await engine.rebuild()
       }
       await engine.apply(await recordChanges(db, changes.records), changes.sequence)
+      semantic?.apply(changes.records)
       await suggestions.update(
         db,
         changes.records.filter(({ kind }) => kind === 'qa').map(({ id }) => id)
       )
       followed = changes.sequence
     }
+  }
+
+  async function takeInThresholds(): Promise<void> {
+    if (!closed) thresholds = (await standingThresholds(db)).thresholds
   }
 
   const forget = () => {
@@ -148,6 +165,7 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     await following
     await queryLog.close()
     await engine.close()
+    await semantic?.close()
     await db.destroy()
   }
 

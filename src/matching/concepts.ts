@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { TermSource } from '../search/search-engine.ts'
+import { SMALLEST_BANK, type TermSource } from '../search/search-engine.ts'
 
 /** Words without a matter of their own: politeness, filler, the frame of a question. */
 export const FILLER = -1
@@ -46,7 +46,7 @@ export function conceptsOf(terms: TermSource): Concepts {
   const weights = terms.weights('words')
   const known = held.get(weights)
   if (known !== undefined) return known
-  const n = terms.entryCount()
+  const n = Math.max(terms.entryCount(), SMALLEST_BANK)
   const of = Int32Array.from(weights, (_, id) => id)
   const entries = new Map<number, number>()
   for (const [word, group] of GROUPS) {

@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import * as z from 'zod'
 import { ProblemBody } from '../api-types.ts'
+import { QUALITY_DAYS, qualityOf } from '../consultations/labels.ts'
 import { NotFound } from '../errors.ts'
 
 const Readiness = z.object({
@@ -12,11 +13,19 @@ const Readiness = z.object({
   parts: z.record(z.string(), z.object({ ok: z.boolean(), detail: z.string().nullable() }))
 })
 
+const Quality = z.object({
+  confirmed: z.number().int().describe('Instant answers that staff confirmed or corrected'),
+  wrong: z.number().int(),
+  falseAnswerRate: z.number().min(0).max(1).nullable().describe('Null while it would rest on fewer than 20'),
+  from: z.string().describe('First day of asking, China Standard Time'),
+  to: z.string()
+})
+
 const LOOPBACK = ['127.0.0.1', '::1', '::ffff:127.0.0.1']
 
 /** Whether the service lives, whether it can answer, and its figures. Never limited, never logged as questions are. */
 export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
-  const { db, engine, config } = app.parts
+  const { db, engine, semantic, config, now } = app.parts
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const duration = new Histogram({
@@ -33,6 +42,54 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
     registers: [registry],
     collect() {
       this.set(engine.status().entries)
+    }
+  })
+  if (semantic !== null) {
+    new Gauge({
+      name: 'zhengxun_semantic_ready',
+      help: 'Semantic matching: 1 ready, 0 building or failing',
+      registers: [registry],
+      collect() {
+        this.set(semantic.status().state === 'ready' ? 1 : 0)
+      }
+    })
+    new Gauge({
+      name: 'zhengxun_semantic_records',
+      help: 'Records whose texts have their vectors (done), and all records (total)',
+      labelNames: ['count'],
+      registers: [registry],
+      collect() {
+        const { done, total } = semantic.status()
+        this.set({ count: 'done' }, done)
+        this.set({ count: 'total' }, total)
+      }
+    })
+  }
+  const period = `${QUALITY_DAYS}d`
+  // A database that is away leaves these two out; the other figures are told all the same.
+  const quality = () => qualityOf(db, now()).catch(() => null)
+  new Gauge({
+    name: 'zhengxun_confirmed_answers',
+    help: 'Instant answers that staff confirmed (right) or corrected (wrong), of those asked for in the period',
+    labelNames: ['period', 'result'],
+    registers: [registry],
+    async collect() {
+      const figures = await quality()
+      this.reset()
+      if (figures === null) return
+      this.set({ period, result: 'right' }, figures.confirmed - figures.wrong)
+      this.set({ period, result: 'wrong' }, figures.wrong)
+    }
+  })
+  new Gauge({
+    name: 'zhengxun_false_answer_rate',
+    help: 'Share of confirmed instant answers that were wrong; absent while it would rest on too few',
+    labelNames: ['period'],
+    registers: [registry],
+    async collect() {
+      const rate = (await quality())?.falseAnswerRate ?? null
+      this.reset()
+      if (rate !== null) this.set({ period }, rate)
     }
   })
   const requests = new Counter({
@@ -64,10 +121,27 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
         (error: Error) => ({ ok: false, detail: error.name })
       )
       const { ready, progress } = engine.status()
-      const parts = { database, engine: { ok: ready, detail: progress } }
-      const status = !ready ? ('starting' as const) : database.ok ? ('ready' as const) : ('degraded' as const)
+      const meaning = semantic?.status()
+      const parts = {
+        database,
+        engine: { ok: ready, detail: progress },
+        ...(meaning === undefined ? {} : { semantic: { ok: meaning.state !== 'failing', detail: meaning.text } })
+      }
+      const well = database.ok && meaning?.state !== 'failing'
+      const status = !ready ? ('starting' as const) : well ? ('ready' as const) : ('degraded' as const)
       return reply.code(ready && database.ok ? 200 : 503).send({ status, parts })
     }
+  )
+
+  app.get(
+    '/api/v1/quality',
+    {
+      schema: {
+        summary: `Share of instant answers that staff found wrong, of the last ${QUALITY_DAYS} days`,
+        response: { 200: Quality }
+      }
+    },
+    async () => qualityOf(db, now())
   )
 
   app.get(

@@ -86,10 +86,13 @@ export interface EntryTerms {
   answers: readonly FormTerms[]
 }
 
+/** In a bank of ten entries no word is rare: smaller banks are judged as if they had this many, about as those that taught the weights. */
+export const SMALLEST_BANK = 1000
+
 /** Term statistics and forward lists the matcher computes features from: our own, never the engine's (docs/decisions/0003). */
 export interface TermSource {
   entryCount(): number
-  /** Term ids (-1: the bank has never seen it) and idf = ln(1 + (N - df + 0.5) / (df + 0.5)), N at least 1,000; an unknown term has df 0. */
+  /** Term ids (-1: the bank has never seen it) and idf = ln(1 + (N - df + 0.5) / (df + 0.5)), N at least SMALLEST_BANK; an unknown term has df 0. */
   lookup(unit: TokenUnit, tokens: readonly string[]): { ids: Int32Array; idf: Float32Array }
   /** idf by term id, as lookup gives it. Valid until the next apply or rebuild: do not keep. */
   weights(unit: TokenUnit): Float32Array

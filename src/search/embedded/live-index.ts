@@ -1,5 +1,6 @@
 // biome-ignore-all lint/style/noNonNullAssertion: typed arrays are read within their bounds
 import { BOOSTS } from '../boosts.ts'
+import { SMALLEST_BANK } from '../search-engine.ts'
 import type {
   EngineHit,
   EngineQuery,
@@ -21,9 +22,6 @@ const ANSWERS: readonly string[] = ['answer', 'passage']
 
 /** Entries whose terms are held ready to compare: about 2 kB each, a bank of 20,000. */
 const MOST_TERMS = 20_000
-
-/** In a bank of ten entries no word is rare: smaller banks are judged as if they had this many, as those of the sets did. */
-const SMALLEST_BANK = 1000
 
 /** An entry ready to be added: its terms looked up, its impacts computed. */
 export interface PreparedEntry {
