@@ -34,7 +34,10 @@ const RIDGE = 1e-4
 const WIDTH = FEATURE_NAMES.length
 /** A candidate that pulls less than this changes no weight's fourth digit. */
 const NO_PULL = 1e-7
+/** How often a question is asked until nearness in meaning takes part. */
 const ATTEMPTS = 50
+/** Wrong instant answers on questions the weights have not seen, most confident first: worth reading. */
+const MISTAKES = 60
 const STEPS = { ranking: 80, inner: 40, confidence: 150 }
 /** A set of n questions weighs as the root of n: the large ones would drown the everyday wording of the small. */
 const SET_WEIGHT = 0.5
@@ -78,7 +81,7 @@ export async function run(options: BenchOptions): Promise<Record<string, unknown
     rmSync(folder, { recursive: true })
   }
   const deviations = deviationsOf(examples)
-  const unseen: Judged[] = new Array(examples.length)
+  const unseen: (Judged & { first: string | null })[] = new Array(examples.length)
   for (let fold = 0; fold < FOLDS; fold++) {
     const fitted = modelOf(
       fit(
@@ -102,7 +105,19 @@ export async function run(options: BenchOptions): Promise<Record<string, unknown
     })),
     mix: qualityOf(unseen),
     threshold,
-    reliability: reliability(unseen)
+    reliability: reliability(unseen),
+    mistakes: examples
+      .map((one, at) => ({ one, judged: unseen[at]! }))
+      .filter(({ judged }) => judged.confidence >= threshold && judged.rightAt[0] !== 0)
+      .sort((a, b) => b.judged.confidence - a.judged.confidence)
+      .slice(0, MISTAKES)
+      .map(({ one, judged }) => ({
+        set: one.set,
+        confidence: round(judged.confidence, 3),
+        question: one.question.text.slice(0, 60),
+        first: judged.first,
+        right: one.question.relevant[0] ?? null
+      }))
   }
   if (options.leaveOut === true) {
     result.leftOut = sets.map((set) => {
@@ -169,13 +184,14 @@ async function gatherWhole(parts: Parts, text: string): Promise<Gathered> {
   }
 }
 
-function judge({ gathered, question }: Example, fitted: Model): Judged {
+function judge({ gathered, question }: Example, fitted: Model): Judged & { first: string | null } {
   const { candidates } = rank(gathered, fitted)
   return {
     confidence: candidates[0]?.confidence ?? 0,
     answerable: question.relevant.length > 0,
     rightAt: candidates.flatMap(({ hit }, at) => (question.relevant.includes(hit.id) ? [at] : [])),
-    relevant: question.relevant.length
+    relevant: question.relevant.length,
+    first: candidates[0]?.hit.id ?? null
   }
 }
 
@@ -193,7 +209,8 @@ function deviationsOf(examples: readonly Example[]): Float64Array {
       }
     }
   }
-  return sums.map((sum, at) => Math.sqrt(Math.max(0, squares[at]! / n - (sum / n) ** 2)) + 1e-6)
+  // What never varies tells nothing: divided by its deviation it would drown the rest.
+  return sums.map((sum, at) => Math.sqrt(Math.max(0, squares[at]! / n - (sum / n) ** 2))).map((d) => (d < 1e-4 ? 1 : d))
 }
 
 function weightsOf(examples: readonly Example[]): Float64Array {

@@ -3,7 +3,7 @@ import type { ContentOf, Unit } from '../content/kinds.ts'
 import { isInForce, type Validity, validityOn } from '../content/validity.ts'
 import { type Passage, plainText } from '../documents/passages.ts'
 import { MODEL_VERSION, THRESHOLDS, type Thresholds } from '../matching/confidence.ts'
-import { decide, type Decision, type Judged } from '../matching/decide.ts'
+import { decide, type Decision, isWithheld, type Judged } from '../matching/decide.ts'
 import { AT, FEATURE_NAMES } from '../matching/features.ts'
 import { answerSentence, highlight, type Range } from '../matching/highlight.ts'
 import { type NotOurs, notOurs } from '../matching/duty.ts'
@@ -129,6 +129,8 @@ export interface Evidence {
   thresholds: Thresholds
   /** Nearness in meaning took part: other weights, other confidence. */
   semantic: boolean
+  /** The first was no instant answer however sure: not in force, past its review, or another place's. */
+  withheld: boolean
   candidates: {
     key: string
     version: number
@@ -144,6 +146,7 @@ function evidence(known: readonly Known[], thresholds: Thresholds, semantic: boo
     model: MODEL_VERSION,
     thresholds,
     semantic,
+    withheld: known[0] !== undefined && isWithheld(known[0]),
     candidates: known.slice(0, 5).map(({ candidate, item }) => ({
       key: candidate.hit.key,
       version: item.version,

@@ -392,7 +392,7 @@ async function labelOf(
     confidence: query.confidence,
     among: amongOf(evidence),
     first,
-    withheld: isWithheld(query, evidence) ? 1 : 0,
+    withheld: evidence.withheld ? 1 : 0,
     place
   }
 }
@@ -410,16 +410,6 @@ async function heldEntry(library: Library, name: string): Promise<string | null>
   if (item === null || item.retired) return null
   if (anchor === undefined) return `document/${id}`
   return library.passages(item).some((passage) => passage.anchor === anchor) ? `document/${id}#${anchor}` : null
-}
-
-/** Whether something other than the threshold kept the first from being the answer: said, or seen from what was decided. */
-function isWithheld({ decision, confidence }: QueriesTable, evidence: Evidence & { withheld?: boolean }): boolean {
-  const { thresholds, candidates, withheld } = evidence
-  const [first] = candidates
-  if (withheld !== undefined) return withheld
-  if (first === undefined || decision === 'answer') return false
-  const enough = first.key.startsWith('qa/') ? thresholds.answer : thresholds.answerPassage
-  return confidence >= enough || first.features.placeConflict === 1
 }
 
 /** As src/matching/decide.ts adds it up: another place's candidates do not count, and behind one of them nothing is offered. */

@@ -15,7 +15,6 @@ export interface Judged {
 
 /**
  * Answer, offer a choice, or escalate (R26–R27). Candidates come best first.
- * A rule that is not in force or past its review is never an instant answer, and neither is one for another place.
  */
 export function decide(
   candidates: readonly Judged[],
@@ -24,7 +23,7 @@ export function decide(
   const [best] = candidates
   if (best === undefined) return { decision: 'escalate', offered: 0 }
   const enough = best.kind === 'qa' ? thresholds.answer : thresholds.answerPassage
-  if (best.confidence >= enough && isInForce(best.validity) && !best.isOverdue && !best.placeConflict) {
+  if (best.confidence >= enough && !isWithheld(best)) {
     return { decision: 'answer', offered: candidates.length }
   }
   // The sum is the chance that the answer is among them at all; each by itself may be small where many are alike.
@@ -36,6 +35,11 @@ export function decide(
   // A choice is between at least two; a single doubtful candidate is shown beside the next best.
   const offered = Math.min(Math.max(plausible.length, 2), thresholds.chooseMost, candidates.length)
   return offered < 2 ? { decision: 'escalate', offered: 0 } : { decision: 'choose', offered }
+}
+
+/** A rule that is not in force or past its review, or one for another place, is never an instant answer. */
+export function isWithheld({ validity, isOverdue, placeConflict }: Omit<Judged, 'kind' | 'confidence'>): boolean {
+  return !isInForce(validity) || isOverdue || placeConflict
 }
 
 /** Beside the best, what is a tenth as likely is still worth a line. */

@@ -1,7 +1,11 @@
+import { encode } from 'iconv-lite'
 import { sql } from 'kysely'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { remakeEntries } from '../../src/content/store.ts'
 import { type Database, migrate, openDatabase } from '../../src/database/open.ts'
+import { MODEL_VERSION, THRESHOLDS } from '../../src/matching/confidence.ts'
 import { verify } from '../../src/operations/verify.ts'
 import { absent, postgres } from '../peers.ts'
 import { DISTRICT, qa } from '../sample-records.ts'
@@ -36,6 +40,60 @@ t.test('explain tells what a decision rested on, and whether it would be taken a
   const unknown = await runScript('admin', ['explain', 'nobody'], environment)
   t.equal(unknown.code, 1)
   t.match(unknown.output, /没有编号为 nobody 的咨询/)
+})
+
+t.test('confirmations are imported, and refit into thresholds that a running service takes up', async (t) => {
+  const { parts } = await testApp(t, { records: DISTRICT })
+  const { db, config } = parts
+  const command = (...args: string[]) => runScript('admin', args, { DATA_DIR: config.dataDir })
+  const file = join(config.dataDir, '确认.csv')
+  await logQueries(db, 200)
+
+  const none = await command('refit')
+  t.equal(none.code, 1)
+  t.match(none.output, /确认太少，不能调整：还差 50 条/)
+
+  writeFileSync(file, encode('咨询编号,判定,确认人\nq-0,对,张三\nq-1,好,李四\n', 'gbk'))
+  const refused = await command('labels', 'import', file)
+  t.equal(refused.code, 1)
+  t.match(refused.output, /✗ 第 3 行「判定（B 列）」：判定写法不对（写的是：好）。请写 对、错 或 另一条/)
+  t.match(refused.output, /什么也没有存入/)
+  t.notMatch(refused.output, /张三|李四/)
+
+  // Sure and wrong one time in four: whatever the threshold, it must rise.
+  const rows = Array.from({ length: 200 }, (_, at) => `q-${at},${at % 4 === 0 ? '错' : '对'}`)
+  writeFileSync(file, encode(`咨询编号,判定\n${rows.join('\n')}\n`, 'gbk'))
+  const imported = await command('labels', 'import', file)
+  t.equal(imported.code, 0, imported.errors)
+  t.match(imported.output, /共 200 行：新登记 200 条，改判 0 条，不变 0 条/)
+
+  const shown = await command('refit')
+  t.equal(shown.code, 0, shown.errors)
+  t.match(shown.output, /问答直接答复：\S+ → \S+（现在答复的正确率低于 95%；已到一次调整的限度）/)
+  t.match(shown.output, /在留出的 \d+ 条上（没有用来定界限）\n {2}直接答复的正确率：前 7\d/)
+  t.match(shown.output, /什么也没有改动。要启用提出的界限，请运行 npm run admin -- refit --confirm/)
+  await parts.follow()
+  t.same(parts.thresholds(), THRESHOLDS, 'nothing is changed before it is confirmed')
+
+  t.equal((await command('refit', '--confirm', '--undo')).code, 2)
+  const confirmed = await command('refit', '--confirm')
+  t.equal(confirmed.code, 0, confirmed.errors)
+  t.match(confirmed.output, /✓ 已启用.*refit --undo/)
+  await parts.follow()
+  t.ok(parts.thresholds().answer > THRESHOLDS.answer)
+
+  const again = await command('refit', '--confirm')
+  t.equal(again.code, 1)
+  t.match(again.output, /还差 20 条新的/)
+
+  const explained = await command('explain', 'q-4')
+  t.match(explained.output, /工作人员的确认：错（/)
+
+  const undone = await command('refit', '--undo')
+  t.match(undone.output, /✓ 已退回：问答 0\.\d+、.* → 问答 0\.\d+/)
+  await parts.follow()
+  t.same(parts.thresholds(), THRESHOLDS)
+  t.equal((await command('labels', 'import', join(config.dataDir, 'gone.csv'))).code, 2)
 })
 
 t.test('verify names each finding and what to do about it', async (t) => {
@@ -81,6 +139,25 @@ t.test('what cannot be run is told, with exit code 2', async (t) => {
   t.same((await verify(db, { kind: 'sqlite', file: ':memory:' })).findings, [], 'an empty database is whole')
   await db.destroy()
 })
+
+/** Queries whose first hit the matcher was quite sure of. */
+async function logQueries(db: Database, count: number): Promise<void> {
+  const confidence = (1 + THRESHOLDS.answer) / 2
+  const candidates = [{ key: 'qa/zhufang-001', version: 1, score: 1, confidence, features: { covCharsQa: 1 } }]
+  const evidence = JSON.stringify({ model: MODEL_VERSION, thresholds: THRESHOLDS, semantic: false, candidates })
+  const queries = Array.from({ length: count }, (_, at) => ({
+    id: `q-${at}`,
+    asked_at: new Date().toISOString(),
+    zone: null,
+    text: '公租房怎么申请',
+    decision: 'answer' as const,
+    confidence,
+    evidence,
+    degraded: 0 as const,
+    took_ms: 1
+  }))
+  await db.insertInto('queries').values(queries).execute()
+}
 
 const FINDINGS = [
   /问答 hunyin-001 第 1 版的内容与校验值不符/,
