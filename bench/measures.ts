@@ -47,6 +47,7 @@ function ndcg10({ rightAt, relevant }: Judged): number {
 
 /** Chance that an answerable question has more confidence than an unanswerable one; level counts half. */
 export function auroc(judged: readonly Judged[]): number {
+  if (judged.some(({ confidence }) => Number.isNaN(confidence))) throw new Error('A confidence is not a number')
   const sorted = [...judged].sort((a, b) => a.confidence - b.confidence)
   let ranks = 0
   let positives = 0

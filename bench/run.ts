@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { BadInput } from './bad-input.ts'
 
 /** What a bench gets from the command line: `--top-k 5` as topK '5', a flag as true, several values as a list. */
 export type BenchOptions = { json: boolean } & Record<string, unknown>
@@ -64,7 +65,11 @@ if (name === undefined) {
     console.error(`No bench ${name}; without a name they are listed.`)
     process.exit(2)
   }
-  const result = await bench.run(options)
+  const result = await bench.run(options).catch((error: unknown) => {
+    if (!(error instanceof BadInput)) throw error
+    console.error(error.message)
+    process.exit(2)
+  })
   if (options.json) console.log(JSON.stringify(result))
   else show(result)
 }

@@ -41,7 +41,10 @@ export const Answer = z.object({
       reason: z.string(),
       phone: z.string().nullable(),
       address: z.string().nullable(),
-      hours: z.string().nullable()
+      hours: z.string().nullable(),
+      likely: z
+        .array(z.object({ id: z.string(), name: z.string(), probability: z.number() }))
+        .describe('The likely units, best first, at most three')
     })
     .nullable(),
   degraded: z.boolean(),

@@ -6,9 +6,9 @@ import { MODEL_VERSION, THRESHOLDS, type Thresholds } from '../matching/confiden
 import { decide, type Decision, isWithheld, type Judged } from '../matching/decide.ts'
 import { AT, FEATURE_NAMES } from '../matching/features.ts'
 import { answerSentence, highlight, type Range } from '../matching/highlight.ts'
-import { type NotOurs, notOurs } from '../matching/duty.ts'
 import { type Candidate, type Match, match, type MatchNeeds } from '../matching/match.ts'
 import { fold } from '../text/normalise.ts'
+import { type Guidance, guide } from './guidance.ts'
 import { maskPersonalData, withoutMarks } from './mask.ts'
 import { QueryLog } from './query-log.ts'
 
@@ -43,14 +43,6 @@ export interface Hit {
   sample: boolean
   /** The document that replaces what is no longer in force, when there is one. */
   successor: { document: string; title: string } | null
-}
-
-export interface Guidance {
-  unit: UnitRef
-  reason: string
-  phone: string | null
-  address: string | null
-  hours: string | null
 }
 
 export interface Answer {
@@ -102,7 +94,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
     decision,
     confidence: known[0]?.confidence ?? 0,
     hits: heirsFirst(known.slice(0, most), sources).map((one) => hitOf(one, sources, found)),
-    guidance: decision === 'escalate' ? await guide(needs.library, found, thresholds) : null,
+    guidance: decision === 'escalate' ? await guide(needs, found) : null,
     degraded: false,
     tookMs: 0
   }
@@ -306,74 +298,4 @@ function why({ features }: Candidate, title: string, found: Match): string[] {
   if (at('yearConflict') === 1) reasons.push('您问的年份这里没有提到')
   if (at('aspectConflict') === 1 || at('aspectMissing') === 1) reasons.push('您问的方面这里可能没有写')
   return reasons
-}
-
-function reasonOf(notOurs: NotOurs): string {
-  const ours = '和本区有关的部分可以问这个单位'
-  switch (notOurs.kind) {
-    case 'elsewhere':
-      return `您问的可能是${notOurs.places}的规定，本区不能代答，请问当地的12345；${ours}`
-    case 'other':
-      return `这类事情一般不由区里决定，请问${notOurs.who}；${ours}`
-    case 'no policy':
-      return '这里只答复本区的政策和办事问题；确有要办的事，可以问这个单位'
-  }
-}
-
-/** How many of the nearest candidates speak for a unit. */
-const VOTERS = 10
-
-/** The unit that most likely answers: by its duties in the question's own words, else by who owns the nearest entries. */
-async function guide(library: Library, found: Match, thresholds: Thresholds): Promise<Guidance | null> {
-  const units = await library.all('unit')
-  if (units.size === 0) return null
-  const notOurOwn = notOurs(found.question)
-  const owner = byDuty(units, found) ?? (await byNearest(library, found, thresholds))
-  const unit = owner === null ? undefined : units.get(owner)?.content
-  const fallback = [...units.values()].find(({ content }) => content.kind === '政府办')?.content
-  const to = unit ?? fallback
-  if (to === undefined) return null
-  const reason =
-    notOurOwn !== null
-      ? reasonOf(notOurOwn)
-      : unit === undefined
-        ? '问答库里没有把握的答案，请由区政府办公室转有关单位答复'
-        : `这类事项一般由${to.name}负责`
-  return { unit: { id: to.id, name: to.name }, reason, phone: to.phone, address: to.address, hours: to.hours }
-}
-
-/** A duty speaks for its unit when it shares at least two of the question's words, or one that is as long as two. */
-const ENOUGH_SHARED = 4
-
-function byDuty(units: ReadonlyMap<string, Item<Unit>>, { question: { text }, words }: Match): string | null {
-  const asked = [...new Set(words)].filter((word) => word.length > 1)
-  let best: string | null = null
-  let most = ENOUGH_SHARED - 1
-  for (const { content } of units.values()) {
-    if ([content.name, ...content.aliases].some((name) => name.length > 2 && text.includes(name))) return content.id
-    for (const duty of content.duties) {
-      let shared = 0
-      for (const word of asked) if (duty.includes(word)) shared += word.length
-      if (shared > most) {
-        most = shared
-        best = content.id
-      }
-    }
-  }
-  return best
-}
-
-async function byNearest(library: Library, { candidates }: Match, thresholds: Thresholds): Promise<string | null> {
-  const votes = new Map<string, number>()
-  for (const { hit, confidence } of candidates.slice(0, VOTERS)) {
-    // What is too far away to be offered knows nothing of whose duty it is either.
-    if (confidence < thresholds.choose) continue
-    const item = await library.get(hit.kind, hit.id)
-    if (item === null) continue
-    const content = item.content as ContentOf['qa'] | ContentOf['document']
-    const unit = 'unit' in content ? content.unit : content.issuers[0]
-    if (unit !== undefined) votes.set(unit, (votes.get(unit) ?? 0) + confidence)
-  }
-  const [best] = [...votes].sort((a, b) => b[1] - a[1])
-  return best?.[0] ?? null
 }
