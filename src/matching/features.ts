@@ -825,7 +825,7 @@ function compareOrder(
         runs[j] = diagonalRun + 1
         if (runs[j]! > run) run = runs[j]!
       } else {
-        current[j] = previous[j]! > current[j - 1]! ? previous[j]! : current[j - 1]!
+        current[j] = Math.max(previous[j]!, current[j - 1]!)
         runs[j] = 0
       }
       diagonalRun = before
