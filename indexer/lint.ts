@@ -111,7 +111,7 @@ async function lint({ matching, incoming, placeOf, today }: Needs): Promise<Prob
       const at = candidates.findIndex(({ hit }) => hit.kind === 'qa' && hit.id === entry.id)
       const [first] = candidates
       if (at !== 0 && first !== undefined) {
-        const rank = at === -1 ? '前 20 条里都没有它' : `它排在第 ${at + 1}`
+        const rank = at === -1 ? '前 50 条里都没有它' : `它排在第 ${at + 1}`
         report(
           'qa',
           entry.id,

@@ -33,7 +33,7 @@ export const boardPages: FastifyPluginAsyncZod = async (app) => {
             .filter(({ content }) => content.category === name)
             .map(({ content, version, hash }) => ({
               title: content.title,
-              html: passageHtml(content.body, null),
+              html: passageHtml(content.body, null, content.title),
               late: isLate(content, today),
               record: facts(
                 ['更新日期', dayLabel(content.updatedOn)],

@@ -205,7 +205,7 @@ function blocks(pages: readonly ChapterPage[]): TextBlock[] {
         })
       }
       above = headings
-      found.push({ anchor, heading: null, html: passageHtml(text, clause) })
+      found.push({ anchor, heading: null, html: passageHtml(text, clause, clause ?? headings.at(-1) ?? anchor) })
     }
   }
   return found

@@ -220,6 +220,13 @@ function sum(values: Iterable<number>): number {
 /** Of a letter's words, enough to see what it is about. */
 const MOST_CONTENT = 40
 
+/** idf from which on a single character names a matter: 射 in 射保卡 does, 的 does not. About one entry in fifty holds it. */
+const SLIGHT = 4
+
+function isSlight(word: string, weight: number): boolean {
+  return word.length === 1 && weight < SLIGHT
+}
+
 function contentOf(words: readonly string[], terms: TermSource): ContentWord[] {
   const concepts = conceptsOf(terms)
   const { ids, idf } = terms.lookup('words', words)
@@ -228,8 +235,9 @@ function contentOf(words: readonly string[], terms: TermSource): ContentWord[] {
     const id = ids[at]!
     // A word that no entry holds is told from every other by its place, below all ids.
     const matter = (id >= 0 ? concepts.of[id] : groupOf(word)) ?? -2 - at
-    if (matter === FILLER || (word.length === 1 && matter === id)) return
-    content.set(matter, { word, matter, weight: matter < 0 ? idf[at]! : concepts.weight(matter) })
+    const weight = matter < 0 ? idf[at]! : concepts.weight(matter)
+    if (matter === FILLER || (matter === id && isSlight(word, weight))) return
+    content.set(matter, { word, matter, weight })
   })
   return [...content.values()]
 }
@@ -636,8 +644,9 @@ function formContent(form: FormTerms, concepts: Concepts, terms: TermSource): re
   for (const id of form.terms.words) {
     const matter = concepts.of[id] ?? id
     const word = terms.token('words', id)
-    if (matter === FILLER || (word.length === 1 && matter === id)) continue
-    content.set(matter, { word, matter, weight: concepts.weight(matter) })
+    const weight = concepts.weight(matter)
+    if (matter === FILLER || (matter === id && isSlight(word, weight))) continue
+    content.set(matter, { word, matter, weight })
   }
   held.content = [...content.values()]
   return held.content

@@ -97,6 +97,13 @@ function joined(found: readonly Hit[], meaning: SemanticHits | null): Hit[] {
 const OWN_WORDS_LEAD = 2
 const OWN_WORDS_CONFIDENCE = 0.98
 
+/**
+ * 「养老院」 names a matter and asks nothing of it: a clerk asks back. On unseen folds such questions were the most confident
+ * mistakes (docs/decisions/0012); half of them mean the first hit.
+ */
+const BARE = 4
+const BARE_CONFIDENCE = 0.5
+
 /** Orders what was gathered, and says how sure the first is. */
 export function rank({ question, words, candidates, isSemantic }: Gathered, model: Model): Match {
   const scores = rankingScores(
@@ -119,7 +126,9 @@ export function rank({ question, words, candidates, isSemantic }: Gathered, mode
   )
   const [first] = order
   const said = first === undefined ? 0 : confidenceOf(model, candidates[first]!.features, shape)
-  const confidence = own === undefined ? said : Math.max(said, OWN_WORDS_CONFIDENCE)
+  const sure = own === undefined ? said : Math.max(said, OWN_WORDS_CONFIDENCE)
+  const isBare = question.sequence.length <= BARE && question.aspects === 0
+  const confidence = isBare ? Math.min(sure, BARE_CONFIDENCE) : sure
   return {
     question,
     words,

@@ -68,8 +68,10 @@ for (const [name, fault, wanted, more] of FAULTS) {
 }
 
 t.test('found: a wording that everything else is found by before', async (t) => {
-  const crowd = Array.from('甲乙丙丁戊己庚辛壬癸子丑寅卯辰巳午未申酉戌亥', (sign) => ({
-    编号: `c-${sign.codePointAt(0)}`,
+  // More than the engine proposes.
+  const signs = [...'甲乙丙丁戊己庚辛壬'].flatMap((first) => [...'子丑寅卯辰巳午未申'].map((last) => first + last))
+  const crowd = signs.map((sign, at) => ({
+    编号: `c-${at}`,
     问题: `说说${sign}`,
     其他问法: `租金${sign}`,
     答复: `${sign}。`
