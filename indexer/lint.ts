@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
+import { isLate } from '../src/boards/pages.ts'
 import { dayOf } from '../src/calendar/day.ts'
 import { readConfig } from '../src/config.ts'
 import type { ContentOf } from '../src/content/kinds.ts'
@@ -170,6 +171,18 @@ async function lint({ matching, incoming, placeOf, today }: Needs): Promise<Prob
     }
     if (entry.expiresOn !== null && entry.expiresOn <= today) {
       report('qa', entry.id, 'expiresOn', entry.expiresOn, '已过失效日期', '请撤下这一条，或者更新答复。')
+    }
+  }
+  for (const posted of contents('board')) {
+    if (isLate(posted, today)) {
+      report(
+        'board',
+        posted.id,
+        'updatedOn',
+        posted.updatedOn,
+        `已过更新周期（${posted.period}）`,
+        '请更新公示内容和更新日期。'
+      )
     }
   }
   for (const { id, verifiedOn } of contents('unit')) {

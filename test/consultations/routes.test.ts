@@ -66,7 +66,7 @@ t.test('a question about another city is not answered from this district’s ban
 })
 
 t.test('a question nobody here answers names the likely unit and how to reach it', async (t) => {
-  const { body } = await get('医保局楼下的羽毛球场好久开门')
+  const { body } = await get('医保局招不招保安')
   t.not(body.decision, 'answer')
   t.match(body.guidance, { unit: { id: 'ybj' }, phone: '023-0000-0115' })
 })

@@ -88,6 +88,20 @@ t.test('found: contacts that nobody confirmed for a year', async (t) => {
   t.match(problem, { file: /units\.csv$/, row: 2, column: /核实日期/, problem: /一年内没有核实/ })
 })
 
+t.test('found: a posted item past its period', async (t) => {
+  const files = {
+    ...bank(SOUND),
+    'zones.csv': csv(['编号', '名称', '场所类别', '承办单位', '试点'], ['SQ01', '示例社区', 'CV', 'mzj', '否']),
+    'board.csv': csv(
+      ['编号', '专区', '公示类别', '标题', '公示内容', '更新周期', '更新日期'],
+      ['p-1', 'SQ01', '居民工作建议', '上月建议', '三条。', '每月', '2026/10/8'],
+      ['p-2', 'SQ01', '职责制度和办事程序', '职责', '四条。', '长期', '2020-01-01']
+    )
+  }
+  const problems = await lintFiles([folderOf(t, files)], CLOCK)
+  t.match(problems, [{ file: /board\.csv$/, row: 2, column: /更新日期/, problem: /已过更新周期（每月）/ }])
+})
+
 t.test('what an import refuses, the lint names too', async (t) => {
   const problems = await lintFiles([folderOf(t, bank([{ ...SOUND[0], 责任单位: 'nowhere' }]))], CLOCK)
   t.match(problems[0]?.problem, /不存在/)
