@@ -5,6 +5,7 @@ import { type Passage, plainText } from '../documents/passages.ts'
 import { MODEL_VERSION, THRESHOLDS, type Thresholds } from '../matching/confidence.ts'
 import { decide, type Decision, isWithheld, type Judged } from '../matching/decide.ts'
 import { AT, FEATURE_NAMES } from '../matching/features.ts'
+import { notOurs } from '../matching/duty.ts'
 import { answerSentence, highlight, type Range } from '../matching/highlight.ts'
 import { type Candidate, type Match, match, type MatchNeeds } from '../matching/match.ts'
 import { fold } from '../text/normalise.ts'
@@ -87,7 +88,11 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
     if (one !== null) known.push(one)
   }
   const thresholds = needs.thresholds?.() ?? THRESHOLDS
-  const { decision, offered } = decide(known, thresholds)
+  const decided = decide(known, thresholds)
+  const { offered } = decided
+  // Who asks for a poem is not helped by a choice of what shares a word with it.
+  const isChoiceIdle = decided.decision === 'choose' && notOurs(found.question)?.kind === 'no policy'
+  const decision = isChoiceIdle ? 'escalate' : decided.decision
   const most = decision === 'choose' ? Math.min(offered, Math.max(limit, 2)) : decision === 'escalate' ? 0 : limit
   const answer: Answer = {
     queryId: live ? null : QueryLog.newId(),

@@ -25,7 +25,7 @@ export interface Router {
 /** Ridge of the regression; a quarter or four times as much changes no figure by half a point (bench routing). */
 const RIDGE = 0.2
 /** Conjugate gradients: further steps change less than a tenth of a point (bench routing). */
-const STEPS = 30
+const STEPS = 12
 const ENOUGH = 1e-3
 /** Sharpness of the softmax over scores that are near 1 for the right unit and near 0 for the rest (bench routing). */
 const SHARPNESS = 13
@@ -60,15 +60,24 @@ export async function openRouter(texts: readonly UnitText[]): Promise<Router> {
   const unitAt = new Map(units.map((unit, at) => [unit, at]))
   const sets = texts.map(featuresOf)
   const df = new Map<string, number>()
-  for (const set of sets) for (const feature of set) df.set(feature, (df.get(feature) ?? 0) + 1)
+  const held = new Map<string, Set<string>>()
+  sets.forEach((set, at) => {
+    for (const feature of set) {
+      const by = held.get(feature) ?? new Set()
+      held.set(feature, by.add(texts[at]!.unit))
+    }
+  })
+  for (const [feature, by] of held) df.set(feature, by.size)
   const idOf = new Map([...df.keys()].map((feature, at) => [feature, at]))
-  const idf = Float32Array.from(df.values(), (held) => Math.log(1 + texts.length / held))
+  const idf = Float32Array.from(df.values(), (held) => Math.log(1 + units.length / held))
   const rows = rowsOf(sets, idOf, idf)
   const weights = new Float32Array(idOf.size * units.length)
   const solution = await solve(rows, texts, unitAt, idOf.size)
   spread(rows, solution, units.length, weights)
   return {
     likely(question, limit) {
+      // Brackets alone are no question, though some unit's headlines are the only ones to have them.
+      if (charactersOf(question.text).length === 0) return []
       const asked = [...featuresOf(question)].flatMap((feature) => idOf.get(feature) ?? [])
       let length = 0
       for (const id of asked) length += idf[id]! ** 2

@@ -71,6 +71,12 @@ t.test('a question nobody here answers names the likely unit and how to reach it
   t.match(body.guidance, { unit: { id: 'ybj' }, phone: '023-0000-0115' })
 })
 
+t.test('what asks for no policy gets no choice, and is told what is answered here', async (t) => {
+  const { body } = await get('帮我写一首关于公租房申请的诗')
+  t.not(body.decision, 'choose')
+  if (body.decision === 'escalate') t.match(body.guidance?.reason, '只答复本区的政策')
+})
+
 t.test('as one types the answer is the same, and nothing is logged', async (t) => {
   const asked = await get('公租房怎么申请')
   const typed = await get('公租房怎么申请', '&live=1')
