@@ -7,6 +7,10 @@ import { isPostgres } from './dialect.ts'
 import * as content from './migrations/0001-content.ts'
 import * as vectors from './migrations/0002-vectors.ts'
 import * as labels from './migrations/0003-labels.ts'
+import * as calendar from './migrations/0004-calendar.ts'
+import * as accounts from './migrations/0005-accounts.ts'
+import * as consultations from './migrations/0006-consultations.ts'
+import * as notices from './migrations/0007-notices.ts'
 import type { Schema } from './schema.ts'
 import { SafeSqliteDialect } from './sqlite-dialect.ts'
 
@@ -18,7 +22,11 @@ export type DatabaseAddress = { kind: 'sqlite'; file: string } | { kind: 'postgr
 const MIGRATIONS: Record<string, Migration> = {
   '0001-content': content,
   '0002-vectors': vectors,
-  '0003-labels': labels
+  '0003-labels': labels,
+  '0004-calendar': calendar,
+  '0005-accounts': accounts,
+  '0006-consultations': consultations,
+  '0007-notices': notices
 }
 
 /** The database holds migrations this program does not know: a newer version wrote it. */

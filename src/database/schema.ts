@@ -131,6 +131,244 @@ export interface ThresholdsTable {
   previous: number | null
 }
 
+/** A holiday notice of the State Council, or a local order, with the days it names (src/calendar/). */
+export interface HolidayNoticesTable {
+  /** `2026` for the notice of a year; the order number of a local one. */
+  id: string
+  kind: 'national' | 'local'
+  title: string
+  /** Where it was published: document number or order number. */
+  source: string
+  /** JSON: `[{date, works, name}]`. */
+  days: string
+  imported_at: string
+  imported_by: string
+}
+
+export const ROLES = ['clerk', 'liaison', 'leader', 'office', 'admin'] as const
+export type Role = (typeof ROLES)[number]
+
+/** Those who work with the system; a clerk has a zone, a liaison and a leader a unit. */
+export interface StaffTable {
+  id: string
+  username: string
+  /** As ledgers name the person. */
+  name: string
+  role: Role
+  zone: string | null
+  unit: string | null
+  mail: string | null
+  /** argon2id, encoded with its parameters. */
+  password: string
+  /** 1 until the person has chosen a password of their own. */
+  first_password: 0 | 1
+  /** Wrong passwords in a row. */
+  failures: Generated<number>
+  locked_until: string | null
+  disabled_at: string | null
+  sample: 0 | 1
+  created_at: string
+}
+
+export interface SessionsTable {
+  /** SHA-256 of the cookie's value, hex. */
+  hash: string
+  staff: string
+  csrf: string
+  created_at: string
+  seen_at: string
+  expires_at: string
+}
+
+/** Bearer tokens of programs that act as a member of staff. */
+export interface TokensTable {
+  /** SHA-256 of the token, hex. */
+  hash: string
+  staff: string
+  created_at: string
+  revoked_at: string | null
+}
+
+/** Who stands in for an absent liaison or leader, days included. */
+export interface StandInsTable {
+  id: string
+  absent: string
+  staff: string
+  from_on: string
+  until_on: string
+  made_at: string
+  made_by: string
+}
+
+/** Kiosks that showed their token once. */
+export interface TerminalsTable {
+  hash: string
+  zone: string
+  created_at: string
+  revoked_at: string | null
+}
+
+/** What the office has set; `value` is JSON. */
+export interface SettingsTable {
+  name: string
+  value: string
+  changed_at: string
+  changed_by: string
+}
+
+/** Sample consultations have a chain of events and numbers of their own, and are in no real ledger or figure. */
+export type Chain = 'real' | 'sample'
+
+/** A consultation as its events have made it (src/consultations/ticket.ts); written with them, never alone. */
+export interface ConsultationsTable {
+  number: string
+  chain: Chain
+  zone: string
+  unit: string | null
+  state: string
+  /** 1 while somebody still owes something. */
+  open: 0 | 1
+  version: number
+  channel: string
+  registered_at: string
+  registered_on: string
+  due_on: string | null
+  /** The ticket it is joined to. */
+  head: string | null
+  /** Normalised question: equal ones are joined. */
+  normal: string
+  /** JSON: Ticket. */
+  ticket: string
+}
+
+/** Personal data of a consultation, encrypted per field; erased when its time is over. */
+export interface ContactsTable {
+  number: string
+  name: string | null
+  phone: string | null
+  /** The question as typed, where masking took something out. */
+  question: string | null
+  /** The code beside the number with which a citizen looks it up; encrypted too. */
+  code: string
+  erased_at: string | null
+}
+
+/** What happened, append-only (triggers refuse the rest); each row's hash covers the one before. No personal data. */
+export interface EventsTable {
+  chain: Chain
+  sequence: number
+  number: string
+  /** The consultation's version after it, from 1. */
+  version: number
+  at: string
+  /** User name, `citizen` or `system`. */
+  actor: string
+  role: Role | 'citizen' | 'system'
+  type: string
+  /** JSON. */
+  data: string
+  previous: string
+  hash: string
+}
+
+/** End of each chain, locked by whoever appends. */
+export interface ChainsTable {
+  chain: Chain
+  sequence: number
+  hash: string
+}
+
+/** Last serial given, by kind, zone and day (domain: never used twice, gaps are reported). */
+export interface SerialsTable {
+  name: string
+  value: number
+}
+
+/** What an idempotency key was answered with. */
+export interface IntentsTable {
+  hash: string
+  /** SHA-256 of what was asked for. */
+  request: string
+  number: string
+  /** JSON, encrypted: it holds the code. */
+  body: string
+  created_at: string
+}
+
+/** A notice owed, stored with the event that owes it (src/notices/). */
+export interface OutboxTable {
+  id: Generated<number>
+  /** Each notice once: `number/event/recipient`. */
+  once: string
+  chain: Chain
+  number: string
+  kind: string
+  /** `unit:ID:liaison`, `unit:ID:leader`, `zone:ID`, `office` or `citizen`. */
+  recipient: string
+  /** JSON. */
+  data: string
+  created_at: string
+  done_at: string | null
+}
+
+/** A bank entry proposed from an answered consultation. */
+export interface ProposalsTable {
+  id: string
+  number: string
+  unit: string
+  state: 'draft' | 'approved' | 'declined'
+  /** JSON: src/content/kinds.ts Qa. */
+  content: string
+  made_at: string
+  made_by: string
+  decided_at: string | null
+  decided_by: string | null
+  reason: string | null
+}
+
+/** A half-typed registration left for the next person at the desk; encrypted. */
+export interface ParkedTable {
+  id: string
+  zone: string
+  staff: string
+  content: string
+  created_at: string
+}
+
+/** What a citizen asked at a kiosk, handed to the desk by a 6-digit code. */
+export interface TrailsTable {
+  code: string
+  zone: string
+  /** JSON: codes of the query log. */
+  queries: string
+  created_at: string
+}
+
+/** One notice to one person by one channel. */
+export interface DeliveriesTable {
+  id: Generated<number>
+  outbox: number
+  channel: 'bell' | 'mail' | 'webhook'
+  /** Id of a member of staff, or `citizen`. */
+  recipient: string
+  state: 'waiting' | 'sent' | 'dead'
+  attempts: number
+  not_before: string
+  error: string | null
+  done_at: string | null
+}
+
+/** What a member of staff finds under the bell of each page. */
+export interface BellsTable {
+  id: Generated<number>
+  staff: string
+  outbox: number
+  number: string
+  text: string
+  created_at: string
+  read_at: string | null
+}
+
 export interface Schema {
   records: RecordsTable
   revisions: RevisionsTable
@@ -140,4 +378,23 @@ export interface Schema {
   vectors: VectorsTable
   labels: LabelsTable
   thresholds: ThresholdsTable
+  holiday_notices: HolidayNoticesTable
+  staff: StaffTable
+  sessions: SessionsTable
+  tokens: TokensTable
+  stand_ins: StandInsTable
+  terminals: TerminalsTable
+  settings: SettingsTable
+  consultations: ConsultationsTable
+  contacts: ContactsTable
+  events: EventsTable
+  chains: ChainsTable
+  serials: SerialsTable
+  intents: IntentsTable
+  outbox: OutboxTable
+  proposals: ProposalsTable
+  parked: ParkedTable
+  trails: TrailsTable
+  deliveries: DeliveriesTable
+  bells: BellsTable
 }
