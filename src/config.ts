@@ -44,6 +44,15 @@ const Environment = z
       .regex(/^[\x21-\x7e]+$/, 'no blanks, no line ends')
       .optional(),
     PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
+    SESSION_SECRET: z.string().min(32, 'at least 32 characters').optional(),
+    KEY_FILE: z.string().optional(),
+    SAMPLE_DATA: flag.default(true),
+    SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+    MAIL_FROM: z.email().optional(),
+    WEBHOOK_URL: z.url({ protocol: /^https?$/ }).optional(),
+    WEBHOOK_SECRET: z.string().min(16, 'at least 16 characters').optional(),
+    BACKUP_DIR: z.string().optional(),
+    RETENTION_DAYS: z.coerce.number().int().min(30).default(1095),
     LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
     TRUST_PROXY: z.string().optional(),
     FRAME_ANCESTORS: z.string().optional(),
@@ -56,6 +65,10 @@ const Environment = z
   .refine(({ TODAY, ALLOW_TODAY }) => TODAY === undefined || ALLOW_TODAY, {
     path: ['TODAY'],
     error: 'a fixed clock is refused unless ALLOW_TODAY=1'
+  })
+  .refine(({ WEBHOOK_URL, WEBHOOK_SECRET }) => WEBHOOK_URL === undefined || WEBHOOK_SECRET !== undefined, {
+    path: ['WEBHOOK_SECRET'],
+    error: 'calls are signed: set it with WEBHOOK_URL'
   })
   .refine(({ ELASTICSEARCH_URL }) => ELASTICSEARCH_URL === undefined, {
     path: ['ELASTICSEARCH_URL'],
@@ -80,6 +93,18 @@ export interface Config {
   /** How long what was asked is kept: 183 days covers the six months asked of network logs (网络安全法). */
   queryLogDays: number
   metricsToken: string | null
+  /** Signs sessions and links; null = made in the data folder. */
+  sessionSecret: string | null
+  /** Key of encrypted fields; made when absent. */
+  keyFile: string
+  /** Lay down sample consultations and accounts in an empty database. */
+  sampleData: boolean
+  mail: { url: string; from: string } | null
+  webhook: { url: string; secret: string } | null
+  /** Folder of the daily backup; null = none. */
+  backupDir: string | null
+  /** Days after which a closed consultation's personal data is erased: three years, as 网络数据安全管理条例 Art. 12 keeps records of handing data over. */
+  retentionDays: number
   /** `YYYY-MM-DD` fixed for demonstrations and tests, else null. */
   today: string | null
   version: string
@@ -132,9 +157,27 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     rateLimit: env.RATE_LIMIT,
     queryLogDays: env.QUERY_LOG_DAYS,
     metricsToken: env.METRICS_TOKEN ?? null,
+    sessionSecret: env.SESSION_SECRET ?? null,
+    keyFile: env.KEY_FILE === undefined ? join(dataDir, 'field.key') : resolve(env.KEY_FILE),
+    sampleData: env.SAMPLE_DATA,
+    mail:
+      env.SMTP_URL === undefined ? null : { url: env.SMTP_URL, from: env.MAIL_FROM ?? senderOf(env.SMTP_URL) },
+    webhook:
+      env.WEBHOOK_URL === undefined || env.WEBHOOK_SECRET === undefined
+        ? null
+        : { url: env.WEBHOOK_URL, secret: env.WEBHOOK_SECRET },
+    backupDir: env.BACKUP_DIR === undefined ? null : resolve(env.BACKUP_DIR),
+    retentionDays: env.RETENTION_DAYS,
     today: env.TODAY ?? null,
     version
   }
+}
+
+/** The mail server's own user where that is an address. */
+function senderOf(smtpUrl: string): string {
+  const { username, hostname } = new URL(smtpUrl)
+  const user = decodeURIComponent(username)
+  return user.includes('@') ? user : `zhengxun@${hostname}`
 }
 
 function trustProxy(value: string | undefined): Config['trustProxy'] {
