@@ -15,6 +15,8 @@ import { jsonSchemaTransform, validatorCompiler, type ZodTypeProvider } from 'fa
 import fastJson, { type Schema } from 'fast-json-stringify'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { guard } from './accounts/guard.ts'
+import { accountPages } from './accounts/pages.ts'
 import { bankPages } from './bank/pages.ts'
 import * as z from 'zod'
 import { bankRoutes } from './bank/routes.ts'
@@ -102,6 +104,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
     originAgentCluster: false
   })
   await app.register(cookie)
+  await app.register(guard)
   await app.register(compress, { global: true, encodings: ['gzip'], threshold: 2048 })
   if (config.rateLimit > 0) {
     await app.register(rateLimit, {
@@ -132,6 +135,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(bankPages)
   await app.register(documentPages)
   await app.register(boardPages)
+  await app.register(accountPages)
   await app.register(operationRoutes)
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app

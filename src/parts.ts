@@ -1,11 +1,15 @@
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { dayOf } from './calendar/day.ts'
+import { type FieldKey, openFieldKey } from './accounts/field-key.ts'
+import { openSessionSecret } from './accounts/sessions.ts'
+import { type Calendar, openCalendar } from './calendar/calendar.ts'
+import { dayOf, instantInChina } from './calendar/day.ts'
 import type { Config } from './config.ts'
 import { standingThresholds } from './consultations/labels.ts'
 import { forgetOldQueries, QueryLog } from './consultations/query-log.ts'
 import { Library } from './content/library.ts'
 import { renewEntries, vocabularyOf } from './content/store.ts'
+import { type GroupCommit, openGroupCommit } from './database/group-commit.ts'
 import { type Database, migrate, openDatabase } from './database/open.ts'
 import type { RecordKind } from './database/schema.ts'
 import { openSemantic, type Semantic } from './embeddings/semantic.ts'
@@ -33,6 +37,15 @@ export interface Parts {
   queryLog: QueryLog
   /** What decisions are made by: the shipped thresholds, or those staff's confirmations led to. */
   thresholds: () => Thresholds
+  /** Writes of consultations, acknowledged when they are on the disk. */
+  writer: GroupCommit
+  /** Encrypts personal data; the key is not in the database. */
+  fieldKey: FieldKey
+  /** Signs sessions and links. */
+  secret: Buffer
+  /** Working days as the notices stand now. */
+  calendar: () => Calendar
+  /** With a fixed TODAY, the time of day on that day. */
   now: () => Date
   /** `YYYY-MM-DD`, China Standard Time. */
   today: () => string
@@ -78,7 +91,9 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     await engine.rebuild()
   }
   let { thresholds } = await standingThresholds(db)
-  const now = () => new Date()
+  let calendar = await openCalendar(db)
+  const writer = openGroupCommit(db)
+  const now = () => clockOn(config.today)
   const queryLog = new QueryLog(db, logger)
   const semantic = openSemantic({ db, library, config, logger })
   const parts: Parts = {
@@ -93,6 +108,10 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     suggestions,
     queryLog,
     thresholds: () => thresholds,
+    writer,
+    fieldKey: openFieldKey(config.keyFile),
+    secret: openSessionSecret(config),
+    calendar: () => calendar,
     now,
     today: () => config.today ?? dayOf(now()),
     follow,
@@ -107,7 +126,7 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     waiting++
     following = following
       .then(takeIn)
-      .then(takeInThresholds)
+      .then(takeInSettings)
       .catch((error: unknown) => {
         logger.warn({ err: error }, 'changes not taken in, tried again')
       })
@@ -143,8 +162,10 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     }
   }
 
-  async function takeInThresholds(): Promise<void> {
-    if (!closed) thresholds = (await standingThresholds(db)).thresholds
+  async function takeInSettings(): Promise<void> {
+    if (closed) return
+    thresholds = (await standingThresholds(db)).thresholds
+    calendar = await openCalendar(db)
   }
 
   const forget = () => {
@@ -163,6 +184,7 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     closed = true
     for (const timer of timers) clearInterval(timer)
     await following
+    await writer.idle()
     await queryLog.close()
     await engine.close()
     await semantic?.close()
@@ -170,6 +192,12 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
   }
 
   return parts
+}
+
+/** The instant it is, moved to the fixed day where there is one. */
+function clockOn(fixed: string | null): Date {
+  const now = new Date()
+  return fixed === null ? now : new Date(`${fixed}${instantInChina(now).slice(10)}`)
 }
 
 async function placesOf(library: Library): Promise<PlaceFinder> {

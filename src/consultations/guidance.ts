@@ -25,24 +25,26 @@ const LIKELY = 3
 /** Below this the first is a guess among many: the office is named, which passes the question on. */
 const ENOUGH = 0.15
 
+/** Units that may have to answer, likeliest first: the one named, then those whose matter it is. */
+export async function likelyUnits(needs: Needs, { text, words }: { text: string; words: readonly string[] }): Promise<LikelyUnit[]> {
+  const units = await needs.library.all('unit')
+  const named = [...units.values()].find(({ content: { name, aliases } }) =>
+    [name, ...aliases].some((one) => one.length > 2 && text.includes(one))
+  )
+  const router = await routerOf(needs)
+  const routed = router.likely({ text, words }, LIKELY)
+  if (named === undefined) return routed
+  const { id } = named.content
+  return [{ unit: id, probability: 1 }, ...routed.filter(({ unit }) => unit !== id).slice(0, LIKELY - 1)]
+}
+
 /** The unit that most likely answers: the one named, else the one whose matter it is. */
 export async function guide(needs: Needs, { question: { text, ...question }, words }: Match): Promise<Guidance | null> {
   const units = await needs.library.all('unit')
   if (units.size === 0) return null
   const nameOf = (id: string) => units.get(id)?.content.name ?? id
   const notOurOwn = notOurs({ ...question, text })
-  const named = [...units.values()].find(({ content: { name, aliases } }) =>
-    [name, ...aliases].some((one) => one.length > 2 && text.includes(one))
-  )
-  const router = await routerOf(needs)
-  const routed = router.likely({ text, words }, LIKELY)
-  const likely: LikelyUnit[] =
-    named === undefined
-      ? routed
-      : [
-          { unit: named.content.id, probability: 1 },
-          ...routed.filter(({ unit }) => unit !== named.content.id).slice(0, LIKELY - 1)
-        ]
+  const likely = await likelyUnits(needs, { text, words })
   const [first] = likely
   const isKnown = first !== undefined && first.probability >= ENOUGH
   const unit = isKnown ? units.get(first.unit)?.content : undefined

@@ -7,7 +7,8 @@ import { badge, contact, deskOf, errorPage, facts, headOf, type Links, linksOf }
 import { dayLabel, excerpt, paragraphs } from '../views/text.ts'
 import type { Choice, Pages } from '../views/views.ts'
 import { ask, type Hit } from './ask.ts'
-import { HITS, LONGEST_QUESTION, problemWith } from './routes.ts'
+import { LONGEST_QUESTION } from './limits.ts'
+import { HITS, problemWith } from './routes.ts'
 
 const EXCERPT = 72
 /** Questions of a topic on one page: four kiosk screens of targets. */

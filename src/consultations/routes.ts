@@ -3,10 +3,9 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
 import { Answer, Suggestion, ProblemBody } from '../api-types.ts'
 import { ask } from './ask.ts'
+import { LONGEST_QUESTION } from './limits.ts'
 import { EmptyQuestion, QuestionTooLong, UnknownZone } from './errors.ts'
 
-/** Longest question answered from the bank (public contract). */
-export const LONGEST_QUESTION = 500
 const MOST_HITS = 20
 /** Hits of an answer unless asked otherwise; the page shows as many. */
 export const HITS = 5

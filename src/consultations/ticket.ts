@@ -1,3 +1,4 @@
+import { TICKET_ACTIONS, type TicketAction } from '../accounts/roles.ts'
 import type { Chain, Role } from '../database/schema.ts'
 
 /** States of a consultation (domain model 2.2). Overdue is not one of them: it follows from the due date. */
@@ -62,9 +63,10 @@ export interface Search {
   candidates: { key: string; version: number; confidence: number }[]
 }
 
-/** A document an answer rests on, with the clause. */
+/** A document an answer rests on, with the clause: one the bank holds, or one named in words. */
 export interface TicketBasis {
-  document: string
+  document: string | null
+  title: string | null
   clause: string | null
 }
 
@@ -150,30 +152,20 @@ export interface Ticket {
   /** 1 for the first; each reopening begins another. */
   round: number
   /** What earlier rounds told the citizen. */
-  earlier: { answer: string | null; entry: string | null; answeredAt: string | null; reason: string; dueOn: string | null }[]
+  earlier: {
+    answer: string | null
+    entry: string | null
+    answeredAt: string | null
+    reason: string
+    dueOn: string | null
+  }[]
   /** What became of the answer in the bank. */
   bank: { state: 'proposed' | 'taken' | 'declined'; entry: string | null; reason: string | null } | null
   /** Corrections of what a wrong key registered. */
   corrections: { at: string; by: string; before: string }[]
 }
 
-/** What staff and citizens may do with a consultation that exists. */
-export const ACTIONS = [
-  'assign',
-  'accept',
-  'return',
-  'draft',
-  'approve',
-  'revise',
-  'contact',
-  'answer',
-  'guide',
-  'join',
-  'withdraw',
-  'reopen'
-] as const
-export type Action = (typeof ACTIONS)[number]
-export const ACTION_NAMES: Record<Action, string> = {
+export const ACTION_NAMES: Record<TicketAction, string> = {
   assign: '交办',
   accept: '签收',
   return: '退回',
@@ -211,10 +203,21 @@ export interface EventData {
   drafted: { text: string; basis: TicketBasis[]; submitted: boolean }
   approved: { self: boolean }
   revised: { reason: string }
-  contacted: { outcome: Attempt['outcome']; by: ContactWay; at: string; note: string; day: string; unreached: boolean }
-  joined: { head: string; automatic: boolean }
+  contacted: {
+    outcome: Attempt['outcome']
+    by: ContactWay
+    at: string
+    note: string
+    day: string
+    unreached: boolean
+    /** The head's answer, for one that is joined to it. */
+    answer: Draft | null
+  }
+  joined: { head: string; unit: string | null; automatic: boolean }
   /** The head of a joined ticket went away. */
   separated: { reason: string }
+  /** The head of a joined ticket went to another unit, or to none. */
+  followed: { unit: string | null }
   gained: { number: string }
   withdrawn: { reason: string }
   rated: { solved: boolean }
@@ -271,7 +274,6 @@ const IN_HAND: readonly State[] = ['ACCEPTED', 'DRAFTING']
 
 interface Rule {
   from: readonly State[]
-  who: readonly Role[]
   /** Why it is not to be done now though the state allows it, in Chinese; null when it may be. */
   unless?: (ticket: Ticket) => string | null
 }
@@ -279,44 +281,39 @@ interface Rule {
 const needsUnit = ({ unit }: Ticket) => (unit === null ? '还没有交办给单位，请先交办' : null)
 
 /**
- * Who may do what from which state: the one table routes, pages and tests go by (domain model 2.2, 2.6).
- * Whose ticket it must be is the scope's matter (src/accounts/roles.ts).
+ * What may be done from which state: the one table that routes, pages and tests go by (domain model 2.2). Who may is the
+ * roles' matter (src/accounts/roles.ts), what it makes of the ticket is `after`'s.
  */
-export const RULES: Record<Action, Rule> = {
+export const RULES: Record<TicketAction, Rule> = {
   assign: {
     // A unit's own leader may hand it to another liaison by standing in; between units only desk and office assign.
-    from: [...UNASSIGNED, 'ASSIGNED'],
-    who: ['clerk', 'office']
+    from: [...UNASSIGNED, 'ASSIGNED']
   },
-  accept: { from: HANDED, who: ['liaison', 'leader'], unless: needsUnit },
-  return: { from: [...HANDED, ...IN_HAND], who: ['liaison', 'leader'], unless: needsUnit },
-  draft: { from: [...HANDED, ...IN_HAND], who: ['liaison', 'leader'], unless: needsUnit },
-  approve: { from: ['IN_REVIEW'], who: ['leader', 'liaison'] },
-  revise: { from: ['IN_REVIEW', 'APPROVED'], who: ['leader'] },
+  accept: { from: HANDED, unless: needsUnit },
+  return: { from: [...HANDED, ...IN_HAND], unless: needsUnit },
+  draft: { from: [...HANDED, ...IN_HAND], unless: needsUnit },
+  approve: { from: ['IN_REVIEW'] },
+  revise: { from: ['IN_REVIEW', 'APPROVED'] },
   contact: {
-    from: ['APPROVED', 'CONTACTING', 'UNREACHED', 'JOINED'],
-    who: ['liaison', 'leader']
+    from: ['APPROVED', 'CONTACTING', 'UNREACHED', 'JOINED']
   },
-  answer: { from: [...UNASSIGNED, ...SETTLED], who: ['clerk', 'office'] },
-  guide: { from: [...UNASSIGNED, ...SETTLED, 'ASSIGNED'], who: ['clerk', 'office'] },
+  answer: { from: [...UNASSIGNED, ...SETTLED] },
+  guide: { from: [...UNASSIGNED, ...SETTLED, 'ASSIGNED'] },
   join: {
     from: [...UNASSIGNED, 'ASSIGNED', 'ACCEPTED', 'DRAFTING'],
-    who: ['clerk', 'liaison', 'leader', 'office'],
     unless: ({ joined }) => (joined.length > 0 ? '已有别的咨询并入本件，不能再并到其他件' : null)
   },
   withdraw: {
-    from: [...OPEN].filter((state) => state !== 'REGISTERED'),
-    who: ['clerk', 'office']
+    from: [...OPEN].filter((state) => state !== 'REGISTERED')
   },
   reopen: {
-    from: ['ANSWERED', 'CLOSED', 'ANSWERED_ON_SPOT', 'UNREACHED'],
-    who: ['clerk', 'office']
+    from: ['ANSWERED', 'CLOSED', 'ANSWERED_ON_SPOT', 'UNREACHED']
   }
 }
 
 /** Actions a ticket's state allows now, whoever asks. */
-export function actionsNow(ticket: Ticket): Action[] {
-  return ACTIONS.filter((action) => {
+export function actionsNow(ticket: Ticket): TicketAction[] {
+  return TICKET_ACTIONS.filter((action) => {
     const { from, unless } = RULES[action]
     return from.includes(ticket.state) && (unless?.(ticket) ?? null) === null
   })
@@ -498,16 +495,21 @@ function changeOf(ticket: Ticket, event: Exclude<TicketEvent, { type: 'registere
         revisions: [...ticket.revisions, { at, by: actor, reason: event.data.reason }]
       }
     case 'contacted': {
-      const { outcome, by, note, day, unreached } = event.data
+      const { outcome, by, note, day, unreached, answer } = event.data
       const attempts = [...ticket.attempts, { at: event.data.at, outcome, by, note, who: actor }]
-      if (outcome === 'told') return { state: 'ANSWERED', attempts, answeredAt: event.data.at, answeredOn: day }
+      if (outcome === 'told') {
+        const draft = answer ?? ticket.draft
+        return { state: 'ANSWERED', attempts, draft, answeredAt: event.data.at, answeredOn: day }
+      }
       if (unreached) return { state: 'UNREACHED', attempts }
       return { state: ticket.state === 'JOINED' ? 'JOINED' : 'CONTACTING', attempts }
     }
     case 'joined':
-      return { state: 'JOINED', head: event.data.head }
+      return { ...FRESH_ROUND, state: 'JOINED', head: event.data.head, unit: event.data.unit }
     case 'separated':
       return { ...FRESH_ROUND, state: 'TO_ASSIGN', head: null, unit: null }
+    case 'followed':
+      return { unit: event.data.unit }
     case 'gained':
       return { joined: [...ticket.joined, event.data.number] }
     case 'withdrawn':

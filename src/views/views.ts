@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import cookie from '@fastify/cookie'
 import serveFiles from '@fastify/static'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import Handlebars from 'handlebars'
+import { ROLE_NAMES } from '../accounts/roles.ts'
+import type { Role } from '../database/schema.ts'
 import { dayLabel } from './text.ts'
 
 /** A stretch of text; `mark` where it meets the question. */
@@ -239,14 +241,28 @@ declare module 'fastify' {
   }
 }
 
-type Render = (context: unknown, options: { data: { version: string } }) => string
+/** What every template reads as `@name`. */
+interface PageData {
+  version: string
+  /** Of the session, for the field `_csrf` of every form; empty without one. */
+  csrf: string
+}
+
+type Render = (context: unknown, options: { data: PageData }) => string
+
+/** Folders of templates by the layout they stand in; a page is named by its file. */
+const FOLDERS = { kiosk: 'public', print: 'public', desk: 'staff', unit: 'staff', office: 'staff' } as const
+type Layout = (typeof FOLDERS)[keyof typeof FOLDERS]
 
 /** Checks and compiles every template, so that a broken one stops the start and not a citizen. */
-export function openTemplates(folder: string): { layout: Render; pages: Record<keyof Pages, Render> } {
+export function openTemplates(folder: string): {
+  layouts: Record<Layout, Render>
+  pages: Record<keyof Pages, { render: Render; layout: Layout }>
+} {
   const handlebars = Handlebars.create()
   const options = { strict: true, preventIndent: true, knownHelpersOnly: true } as const
   const sources = (part: string) =>
-    readdirSync(join(folder, part))
+    (existsSync(join(folder, part)) ? readdirSync(join(folder, part)) : [])
       .filter((file) => file.endsWith('.hbs'))
       .map((file) => ({ name: basename(file, '.hbs'), source: readFileSync(join(folder, part, file), 'utf8') }))
   const partials = sources('partials')
@@ -263,10 +279,14 @@ export function openTemplates(folder: string): { layout: Render; pages: Record<k
   for (const { name, source } of partials) {
     handlebars.registerPartial(name, compile(name, source) as Handlebars.Template)
   }
-  const pages = Object.fromEntries(sources('kiosk').map(({ name, source }) => [name, compile(name, source)]))
-  const [layout] = sources('layouts').map(({ name, source }) => compile(name, source))
-  if (layout === undefined) throw new Error(`No layout in ${folder}/layouts`)
-  return { layout, pages: pages as Record<keyof Pages, Render> }
+  const pages = Object.entries(FOLDERS).flatMap(([part, layout]) =>
+    sources(part).map(({ name, source }) => [name, { render: compile(name, source), layout }] as const)
+  )
+  const layouts = sources('layouts').map(({ name, source }) => [name, compile(name, source)] as const)
+  return {
+    layouts: Object.fromEntries(layouts) as Record<Layout, Render>,
+    pages: Object.fromEntries(pages) as Record<keyof Pages, { render: Render; layout: Layout }>
+  }
 }
 
 /** Type size and contrast a visitor chose, kept in cookies; as classes of the page's root. */
@@ -280,11 +300,11 @@ export function localPath(back: unknown): string {
 
 export const views = fp<ViewOptions>(
   async (app, { folder, publicUrl, today }) => {
-    const { layout, pages } = openTemplates(folder)
+    const { layouts, pages } = openTemplates(folder)
     const assets = join(folder, 'assets')
     const hash = createHash('sha256')
     for (const file of readdirSync(assets).sort()) hash.update(readFileSync(join(assets, file)))
-    const data = { version: hash.digest('hex').slice(0, 10) }
+    const version = hash.digest('hex').slice(0, 10)
 
     if (!app.hasPlugin('@fastify/cookie')) await app.register(cookie)
     await app.register(serveFiles, {
@@ -309,6 +329,8 @@ export const views = fp<ViewOptions>(
         contrast: high ? { value: 'normal', text: '标准色' } : { value: 'high', text: '高对比' },
         // An address too long to carry along is an error page's.
         back: request.url.length > 6000 ? head.home : request.url,
+        staff: staffOf(request),
+        said: saidOf(request),
         printed: {
           address: `${publicUrl ?? `${request.protocol}://${request.host}`}${decodedPath(request.url)}`,
           day: dayLabel(today())
@@ -320,7 +342,9 @@ export const views = fp<ViewOptions>(
     app.decorateReply('page', function page<
       Name extends keyof Pages
     >(this: FastifyReply, name: Name, model: Pages[Name]) {
-      const html = layout(frame(model.head, this.request, pages[name](model, { data })), { data })
+      const { render, layout } = pages[name]
+      const data = { version, csrf: this.request.csrf ?? '' }
+      const html = layouts[layout](frame(model.head, this.request, render(model, { data })), { data })
       // The same address looks different by cookie, and may have changed since.
       this.header('cache-control', 'private, no-cache')
       return this.type('text/html; charset=utf-8').send(html)
@@ -337,6 +361,77 @@ export const views = fp<ViewOptions>(
   },
   { name: 'views' }
 )
+
+/** Working pages by role, in the order of the bar. */
+const STAFF_PAGES: Record<Role, readonly Link[]> = {
+  clerk: [
+    { text: '咨询台', href: '/desk' },
+    { text: '台账', href: '/ledger' }
+  ],
+  liaison: [
+    { text: '待办', href: '/unit' },
+    { text: '台账', href: '/ledger' }
+  ],
+  leader: [
+    { text: '待办', href: '/unit' },
+    { text: '台账', href: '/ledger' }
+  ],
+  office: [
+    { text: '督办', href: '/office' },
+    { text: '问答库', href: '/office/bank' },
+    { text: '台账', href: '/ledger' },
+    { text: '通知', href: '/office/notices' },
+    { text: '设置', href: '/office/settings' }
+  ],
+  admin: [
+    { text: '通知', href: '/office/notices' },
+    { text: '设置', href: '/office/settings' }
+  ]
+}
+
+/** Who works, for the bar of staff pages; null where nobody has signed in. */
+function staffOf({ staff, url }: FastifyRequest) {
+  if (staff === null) return null
+  const path = url.split('?')[0] as string
+  const links = STAFF_PAGES[staff.role]
+  const current = links.map(({ href }) => href).filter((href) => path === href || path.startsWith(`${href}/`)).at(-1)
+  return {
+    name: staff.name,
+    role: ROLE_NAMES[staff.role],
+    links: [
+      ...links.map((link) => ({ ...link, current: link.href === current, bell: false })),
+      { text: '消息', href: '/bell', current: path === '/bell', bell: true }
+    ]
+  }
+}
+
+/** What was just done, carried by the address a form leads to; only texts of ours are said. */
+const SAID: Record<string, string> = {
+  saved: '已保存。',
+  registered: '已登记。',
+  parked: '已留存，下一位可以接着办。',
+  assigned: '已交办。',
+  accepted: '已签收。',
+  returned: '已退回。',
+  submitted: '已送审。',
+  approved: '已审核通过，请联系咨询人。',
+  revised: '已退改。',
+  told: '已登记答复情况。',
+  unreached: '已登记，这次没有联系上。',
+  joined: '已并件。',
+  answered: '已用问答库答复并登记。',
+  guided: '已登记引导。',
+  withdrawn: '已撤回。',
+  reopened: '已重新办理。',
+  taken: '已入库，检索马上可以查到。',
+  declined: '已登记不入库的理由。',
+  sent: '已重新发送。'
+}
+
+function saidOf({ query }: FastifyRequest): string | null {
+  const { said } = (query ?? {}) as { said?: unknown }
+  return typeof said === 'string' && Object.hasOwn(SAID, said) ? (SAID[said] as string) : null
+}
 
 /** An address people can read on paper. */
 function decodedPath(url: string): string {

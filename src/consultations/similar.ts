@@ -1,0 +1,558 @@
+import { ASPECTS, askedAspects } from '../matching/aspects.ts'
+import { conceptsOf, FILLER, groupOf } from '../matching/concepts.ts'
+import type { TermSource } from '../search/search-engine.ts'
+import { documentNumbersOf, normalise, yearsOf } from '../text/normalise.ts'
+import { syllableOf } from '../text/pinyin.ts'
+import type { NamedPlace, PlaceFinder } from '../text/places.ts'
+import type { Segmenter } from '../text/segment.ts'
+import { bigramsOf, charactersOf } from '../text/tokens.ts'
+
+/** What two questions are compared by: the bank's weights of words, the segmenter, the places. */
+export interface SimilarNeeds {
+  terms: TermSource
+  segmenter: Segmenter
+  places: PlaceFinder
+}
+
+/** A ticket that is still open, and what it asks. */
+export interface OpenQuestion {
+  number: string
+  question: string
+}
+
+/** A ticket that may ask the same; a person decides. */
+export interface SimilarTicket {
+  number: string
+  /** Share of words, matters and characters the two have in common, 0–1. */
+  similarity: number
+  /** That one answer serves both, 0–1. */
+  probability: number
+}
+
+/** A ticket is proposed from this probability on: 90 % of the proposals are right on unseen folds (bench similar). */
+export const PROPOSED_FROM = 0.5
+
+/**
+ * Open tickets that one and the same answer would serve, surest first, level ones by number. Empty where the question has
+ * no letter. Proposals only: whoever takes in the question or answers it confirms.
+ */
+export function similarTickets(
+  needs: SimilarNeeds,
+  question: string,
+  open: readonly OpenQuestion[],
+  limit: number
+): SimilarTicket[] {
+  const asked = readWording(needs, question)
+  if (asked.characters.length === 0) return []
+  return open
+    .map((ticket) => ({ number: ticket.number, ...compareWordings(asked, readWording(needs, ticket.question)) }))
+    .filter(({ probability }) => probability >= PROPOSED_FROM)
+    .sort((a, b) => b.probability - a.probability || (a.number < b.number ? -1 : 1))
+    .slice(0, limit)
+}
+
+// ── The same to the letter ────────────────────────────────────────────────
+
+/** What opens a question out of politeness and says nothing of its matter. */
+const OPENING =
+  /^(?:您好|你好|大家好|请问一下|请问下|请问|我想请问|想请问|请教一下|请教|打扰一下|打扰了|不好意思|麻烦问一下|麻烦问下|麻烦您|劳烦|我想问一下|我想问下|我想问问|我想问|想问一下|想问下|想问问|想问|问一下|问下|问个问题|我想咨询一下|我想咨询|想咨询一下|想咨询|咨询一下|我想了解一下|想了解一下|同志|老师|工作人员)/u
+const CLOSING = /(?:谢谢您|谢谢你|谢谢了|谢谢|多谢|感谢您|感谢|麻烦了|辛苦了|盼复|望回复|请回复|请答复)$/u
+/** Signs, blanks and pictures; the sign of a decimal, a share or a document number belongs to its number. */
+const SIGNS = /(?<=\d)[.\-](?=\d)|(?<=\d)%|[^\p{L}\p{N}\p{M}+<>=]/gu
+const keepNumbers = (sign: string) => (/[.\-%]/.test(sign) && sign.length === 1 ? sign : '')
+
+/**
+ * What two wordings share that ask the same to the letter: normalised, without signs, polite openings and thanks; 「请问，医保怎么转？」
+ * and 「医保怎么转」 are one. Empty where nothing but signs is asked: such texts equal nothing.
+ */
+export function normalOf(question: string): string {
+  let text = normalise(question).replace(SIGNS, (sign, at: number, whole: string) => {
+    const isOfNumber = /\d/.test(whole[at - 1] ?? '') && (sign === '%' || /\d/.test(whole[at + 1] ?? ''))
+    return isOfNumber ? keepNumbers(sign) : ''
+  })
+  for (const polite of [OPENING, CLOSING]) {
+    for (;;) {
+      const rest = text.replace(polite, '')
+      if (rest === text || rest === '') break
+      text = rest
+    }
+  }
+  return text
+}
+
+// ── What is read from one wording ─────────────────────────────────────────
+
+type Weighed = ReadonlyMap<string | number, number>
+
+interface Terms {
+  weights: Weighed
+  total: number
+}
+
+interface Place extends NamedPlace {
+  isElsewhere: boolean
+}
+
+interface Wording {
+  characters: readonly string[]
+  words: Terms
+  pairs: Terms
+  singles: Terms
+  matters: Terms
+  content: readonly { word: string; matter: string | number; weight: number }[]
+  sounds: ReadonlySet<string>
+  places: readonly Place[]
+  /** 外地, 异地: any place but this one. */
+  isAnywhere: boolean
+  years: readonly string[]
+  numbers: readonly string[]
+  /** Bits, as src/matching/aspects.ts has them. */
+  aspects: number
+  /** Bits by place in AUDIENCES and ACTS. */
+  audiences: number
+  acts: number
+  denies: boolean
+}
+
+/** Of a letter, what is compared: 300 long letters are still compared in milliseconds (bench similar). */
+const READ = 400
+/** Characters whose order is compared. */
+const ORDERED = 64
+/** Words aligned one by one. */
+const ALIGNED = 24
+/** Wordings kept for each state of the index: a queue is some hundreds. */
+const KEPT = 1000
+/** idf from which on a single character names a matter, as in src/matching/features.ts. */
+const SLIGHT = 4
+/** idf of a term that one entry in 3,000 holds. */
+const HEAVY = 8
+
+const NUMBER = /\d+(?:\.\d+)?/g
+const ANYWHERE = /外地|异地|外省|跨省|省外|市外|别的城市|其他城市|老家/
+const DENIES = /不|没|无|未|别|莫/
+const ASKING_NOT = /能不能|可不可以|有没有|要不要|会不会|是不是|好不好|行不行|得不得|需不需要|不$|没$|没得$/g
+
+/** Whom a question is about; the rules of each differ. */
+const AUDIENCES: readonly RegExp[] = [
+  /老人|老年|高龄|[六七八九]十岁|[6-9]\d岁/,
+  /小孩|娃儿|孩子|儿童|新生儿|婴儿|宝宝|幼儿|未成年/,
+  /大学生|毕业生|学生|研究生/,
+  /残疾|残障/,
+  /退役|退伍|军人|优抚|复员/,
+  /企业|公司|单位|厂/,
+  /个体|商户|店/,
+  /灵活就业|自由职业|没有单位|没得单位|没单位|个人交|自己交/,
+  /职工|在职|员工/,
+  /退休/,
+  /居民|合作医疗|新农合/,
+  /低保|特困|困难/,
+  /失业|下岗/,
+  /孕妇|产妇|怀孕/,
+  /外国人|港澳|台胞|台湾/,
+  /农民|农民工|农村/
+]
+
+/** What is to be done with the matter. */
+const ACTS: readonly RegExp[] = [
+  /申请|申领|申办|新办|开办|登记/,
+  /注销|取消|撤销|退出|停保|停办/,
+  /补办|补领|换|丢|遗失|挂失|掉了/,
+  /查询|查一下|怎么查|哪里查|查看|打印/,
+  /变更|更改|修改|改名/,
+  /交费|缴费|缴纳|补缴|补交|怎么交|怎么缴/,
+  /报销|报账|怎么领|领取|提取/,
+  /转入|迁入|转到|转回|迁到/,
+  /转出|迁出|转走/,
+  /结婚/,
+  /离婚/,
+  /投诉|举报|反映/
+]
+
+function bitsOf(text: string, patterns: readonly RegExp[]): number {
+  let bits = 0
+  patterns.forEach((pattern, at) => {
+    if (pattern.test(text)) bits |= 1 << at
+  })
+  return bits
+}
+
+/** By state of the index, whose weights a wording holds; a state that is gone takes them along. */
+const wordings = new WeakMap<Float32Array, Map<string, Wording>>()
+
+/** Reads a question once for each state of the index; the longest kept go first. */
+export function readWording(needs: SimilarNeeds, question: string): Wording {
+  const head = question.slice(0, READ)
+  const state = needs.terms.weights('words')
+  const kept = wordings.get(state) ?? new Map<string, Wording>()
+  wordings.set(state, kept)
+  const known = kept.get(head)
+  if (known !== undefined) return known
+  const wording = wordingOf(needs, head)
+  const [oldest] = kept.keys()
+  if (kept.size >= KEPT && oldest !== undefined) kept.delete(oldest)
+  kept.set(head, wording)
+  return wording
+}
+
+function wordingOf({ terms, segmenter, places }: SimilarNeeds, question: string): Wording {
+  const { text, words } = segmenter.tokens(question)
+  const characters = charactersOf(text)
+  const content = contentOf(words, terms)
+  const documentNumbers = documentNumbersOf(text)
+  const years = yearsOf(text).map(String)
+  const found = places.find(text)
+  const syllables = characters.slice(0, ORDERED).map((character) => syllableOf(character) ?? character)
+  return {
+    characters,
+    words: weigh(words, 'words', terms),
+    pairs: weigh(bigramsOf(text), 'bigrams', terms),
+    singles: weigh(characters, 'characters', terms),
+    matters: totalled(new Map(content.map(({ matter, weight }) => [matter, weight]))),
+    content: [...content].sort((a, b) => b.weight - a.weight).slice(0, ALIGNED),
+    sounds: new Set(syllables.slice(1).map((sound, at) => `${syllables[at]} ${sound}`)),
+    places: found.map((place) => ({ ...place, isElsewhere: places.isElsewhere(place) })),
+    isAnywhere: ANYWHERE.test(text),
+    years,
+    numbers: [
+      ...documentNumbers,
+      ...(documentNumbers.reduce((rest, number) => rest.replaceAll(number, ''), text).match(NUMBER) ?? []).filter(
+        (number) => !years.includes(number)
+      )
+    ],
+    aspects: askedAspects(text),
+    audiences: bitsOf(text, AUDIENCES),
+    acts: bitsOf(text, ACTS),
+    denies: DENIES.test(text.replace(ASKING_NOT, ''))
+  }
+}
+
+function weigh(tokens: readonly string[], unit: 'words' | 'bigrams' | 'characters', terms: TermSource): Terms {
+  const distinct = [...new Set(tokens)]
+  const { idf } = terms.lookup(unit, distinct)
+  return totalled(new Map(distinct.map((token, at) => [token, idf[at] as number])))
+}
+
+function totalled(weights: Weighed): Terms {
+  let total = 0
+  for (const weight of weights.values()) total += weight
+  return { weights, total }
+}
+
+function contentOf(words: readonly string[], terms: TermSource): Wording['content'] {
+  const concepts = conceptsOf(terms)
+  const { ids, idf } = terms.lookup('words', words)
+  const content = new Map<string | number, Wording['content'][number]>()
+  words.forEach((word, at) => {
+    const id = ids[at] as number
+    const matter = id >= 0 ? (concepts.of[id] as number) : (groupOf(word) ?? word)
+    const weight = typeof matter === 'number' ? concepts.weight(matter) : (idf[at] as number)
+    const isSlight = word.length === 1 && weight < SLIGHT && (matter === word || matter === id)
+    if (matter !== FILLER && !isSlight) content.set(matter, { word, matter, weight })
+  })
+  return [...content.values()]
+}
+
+// ── Two wordings side by side ─────────────────────────────────────────────
+
+/** How two wordings compare, the same whichever comes first; each about 0–1. */
+export const PAIR_FEATURES = [
+  // Overlap (Dice), weighted by idf; matters are words of like meaning taken as one (src/matching/concepts.ts).
+  'diceWords',
+  'dicePairs',
+  'diceChars',
+  'diceMatters',
+  'diceMattersFlat',
+  'diceCharsSquared',
+  'diceMattersSquared',
+  // Share of the one that the other holds: the better and the worse of both.
+  'coverMost',
+  'coverLeast',
+  'coverMattersMost',
+  'coverMattersLeast',
+  'softMost',
+  'softLeast',
+  'softSquared',
+  // Nothing but the tightest is sure: what is above a half, above three quarters.
+  'diceCharsHigh',
+  'diceMattersHigh',
+  'diceMattersHighest',
+  'softHigh',
+  'softHighest',
+  // Unmatched in absolute weight: in a long question one strange word is a small share and may be the point.
+  'leftMost',
+  'leftLeast',
+  'mattersEqual',
+  'asksEqual',
+  'asksEqualMatters',
+  'asksEqualSoft',
+  'asksDifferMatters',
+  'soundPairs',
+  'orderShort',
+  'orderLong',
+  'run',
+  // The heaviest without a partner: on either side, and on both.
+  'missingMatterMost',
+  'missingMatterLeast',
+  'missingWordMost',
+  'missingWordLeast',
+  'missingPairLeast',
+  'substituted',
+  'sharedMatter',
+  'lengthRatio',
+  'brevity',
+  'length',
+  'placeAgree',
+  'placeOne',
+  'yearAgree',
+  'yearOne',
+  'numberAgree',
+  'numberOne',
+  'aspectAgree',
+  'aspectNone',
+  'aspectOne',
+  'audienceAgree',
+  'audienceOne',
+  'actAgree',
+  'actOne',
+  'actConflict',
+  'deniesOne',
+  ...ASPECTS.map((aspect) => `${aspect}One` as const)
+] as const
+type PairFeature = (typeof PAIR_FEATURES)[number]
+
+interface Meeting {
+  dice: number
+  /** Share of each that the other holds. */
+  covers: readonly [number, number]
+  shared: number
+  /** The heaviest of each that the other lacks. */
+  missing: readonly [number, number]
+  /** The heaviest of both. */
+  heaviest: number
+}
+
+function meet(a: Terms, b: Terms): Meeting {
+  let common = 0
+  let shared = 0
+  let heaviest = 0
+  let lackedByB = 0
+  let lackedByA = 0
+  for (const [term, weight] of a.weights) {
+    if (b.weights.has(term)) {
+      common += weight
+      shared++
+      if (weight > heaviest) heaviest = weight
+    } else if (weight > lackedByB) lackedByB = weight
+  }
+  for (const [term, weight] of b.weights) if (weight > lackedByA && !a.weights.has(term)) lackedByA = weight
+  const part = (whole: number) => (whole === 0 ? 0 : common / whole)
+  return {
+    dice: 2 * part(a.total + b.total),
+    covers: [part(a.total), part(b.total)],
+    shared,
+    missing: [lackedByB, lackedByA],
+    heaviest
+  }
+}
+
+/** How two wordings compare, in the order of PAIR_FEATURES. */
+export function pairFeatures(a: Wording, b: Wording): Float64Array {
+  const words = meet(a.words, b.words)
+  const pairs = meet(a.pairs, b.pairs)
+  const singles = meet(a.singles, b.singles)
+  const matters = meet(a.matters, b.matters)
+  const soft = [softCover(a, b), softCover(b, a)] as const
+  const left = [(1 - soft[0]) * a.matters.total, (1 - soft[1]) * b.matters.total] as const
+  const asksEqual = a.aspects === b.aspects ? 1 : 0
+  const { subsequence, run } = order(a.characters, b.characters)
+  const lengths = [a.characters.length, b.characters.length] as const
+  const shorter = Math.max(1, Math.min(...lengths, ORDERED))
+  const longer = Math.max(1, Math.min(Math.max(...lengths), ORDERED))
+  const unmatched = [a.matters.weights.size - matters.shared, b.matters.weights.size - matters.shared] as const
+  const sizes = a.matters.weights.size + b.matters.weights.size
+  const onlyOne = a.aspects ^ b.aspects
+  const values: Record<string, number> = {
+    diceWords: words.dice,
+    dicePairs: pairs.dice,
+    diceChars: singles.dice,
+    diceMatters: matters.dice,
+    diceMattersFlat: sizes === 0 ? 0 : (2 * matters.shared) / sizes,
+    diceCharsSquared: singles.dice ** 2,
+    diceMattersSquared: matters.dice ** 2,
+    coverMost: Math.max(...singles.covers),
+    coverLeast: Math.min(...singles.covers),
+    coverMattersMost: Math.max(...matters.covers),
+    coverMattersLeast: Math.min(...matters.covers),
+    softMost: Math.max(...soft),
+    softLeast: Math.min(...soft),
+    softSquared: Math.min(...soft) ** 2,
+    diceCharsHigh: Math.max(0, singles.dice - 0.5),
+    diceMattersHigh: Math.max(0, matters.dice - 0.5),
+    diceMattersHighest: Math.max(0, matters.dice - 0.75),
+    softHigh: Math.max(0, Math.min(...soft) - 0.5),
+    softHighest: Math.max(0, Math.min(...soft) - 0.75),
+    leftMost: Math.min(1, Math.max(...left) / (3 * HEAVY)),
+    leftLeast: Math.min(1, Math.min(...left) / (3 * HEAVY)),
+    mattersEqual: sizes > 0 && Math.max(...unmatched) === 0 ? 1 : 0,
+    asksEqual,
+    asksEqualMatters: asksEqual * matters.dice,
+    asksEqualSoft: asksEqual * Math.min(...soft) ** 2,
+    asksDifferMatters: (1 - asksEqual) * matters.dice ** 2,
+    soundPairs: overlap(a.sounds, b.sounds),
+    orderShort: subsequence / shorter,
+    orderLong: subsequence / longer,
+    run: run / shorter,
+    missingMatterMost: Math.max(...matters.missing) / HEAVY,
+    missingMatterLeast: Math.min(...matters.missing) / HEAVY,
+    missingWordMost: Math.max(...words.missing) / HEAVY,
+    missingWordLeast: Math.min(...words.missing) / HEAVY,
+    missingPairLeast: Math.min(...pairs.missing) / HEAVY,
+    substituted: Math.min(1, Math.min(...unmatched) / 5),
+    sharedMatter: matters.heaviest / HEAVY,
+    lengthRatio: Math.min(...lengths) / Math.max(...lengths, 1),
+    brevity: 1 / Math.max(1, Math.min(...lengths)),
+    length: Math.min(1, Math.max(...lengths) / 100),
+    placeAgree: both(a.places, b.places) ? 1 : 0,
+    placeOne: one(a.places, b.places) ? 1 : 0,
+    yearAgree: both(a.years, b.years) ? 1 : 0,
+    yearOne: one(a.years, b.years) ? 1 : 0,
+    numberAgree: both(a.numbers, b.numbers) ? 1 : 0,
+    numberOne: one(a.numbers, b.numbers) ? 1 : 0,
+    aspectAgree: agreement(a.aspects, b.aspects),
+    aspectNone: a.aspects === 0 && b.aspects === 0 ? 1 : 0,
+    aspectOne: (a.aspects === 0) !== (b.aspects === 0) ? 1 : 0,
+    audienceAgree: agreement(a.audiences, b.audiences),
+    audienceOne: Math.min(1, ones(a.audiences ^ b.audiences) / 3),
+    actAgree: agreement(a.acts, b.acts),
+    actOne: Math.min(1, ones(a.acts ^ b.acts) / 3),
+    actConflict: isApart(a.acts, b.acts) ? 1 : 0,
+    deniesOne: a.denies === b.denies ? 0 : 1
+  }
+  ASPECTS.forEach((aspect, at) => {
+    values[`${aspect}One`] = (onlyOne >> at) & 1
+  })
+  return Float64Array.from(PAIR_FEATURES, (name) => values[name] ?? 0)
+}
+
+const both = (a: readonly unknown[], b: readonly unknown[]) => a.length > 0 && b.length > 0
+const one = (a: readonly unknown[], b: readonly unknown[]) => a.length > 0 !== b.length > 0
+
+function ones(bits: number): number {
+  let count = 0
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count++
+  return count
+}
+
+function agreement(a: number, b: number): number {
+  const either = ones(a | b)
+  return either === 0 ? 0 : ones(a & b) / either
+}
+
+/** Both say something, and nothing alike. */
+function isApart(a: number, b: number): boolean {
+  return a !== 0 && b !== 0 && (a & b) === 0
+}
+
+function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): number {
+  let shared = 0
+  for (const one of a) if (b.has(one)) shared++
+  return a.size + b.size === 0 ? 0 : (2 * shared) / (a.size + b.size)
+}
+
+/** How much of `a` has a like word in `b`: the same matter, else by the characters they share. */
+function softCover(a: Wording, b: Wording): number {
+  let covered = 0
+  let total = 0
+  for (const { word, matter, weight } of a.content) {
+    let most = b.matters.weights.has(matter) ? 1 : 0
+    for (let at = 0; most < 1 && at < b.content.length; at++) {
+      const other = (b.content[at] as Wording['content'][number]).word
+      let shared = 0
+      for (const character of word) if (other.includes(character)) shared++
+      most = Math.max(most, (2 * shared) / (word.length + other.length))
+    }
+    covered += most * weight
+    total += weight
+  }
+  return total === 0 ? 0 : covered / total
+}
+
+/** Longest common subsequence, and longest common run, of the first ORDERED characters. */
+function order(a: readonly string[], b: readonly string[]): { subsequence: number; run: number } {
+  const n = Math.min(a.length, ORDERED)
+  const m = Math.min(b.length, ORDERED)
+  let previous = new Uint8Array(m + 1)
+  let current = new Uint8Array(m + 1)
+  let runs = new Uint8Array(m + 1)
+  let nextRuns = new Uint8Array(m + 1)
+  let run = 0
+  for (let i = 0; i < n; i++) {
+    for (let j = 1; j <= m; j++) {
+      if (a[i] === b[j - 1]) {
+        current[j] = (previous[j - 1] as number) + 1
+        nextRuns[j] = (runs[j - 1] as number) + 1
+        run = Math.max(run, nextRuns[j] as number)
+      } else {
+        current[j] = Math.max(previous[j] as number, current[j - 1] as number)
+        nextRuns[j] = 0
+      }
+    }
+    ;[previous, current] = [current, previous]
+    ;[runs, nextRuns] = [nextRuns, runs]
+  }
+  return { subsequence: previous[m] as number, run }
+}
+
+// ── What keeps two apart ──────────────────────────────────────────────────
+
+/** Aspects whose answers say nothing of each other; 怎么, 能不能 and 哪些 are asked of anything. */
+const SHARP = ['amount', 'when', 'duration', 'where', 'who', 'papers', 'why'] as const
+const SHARP_BITS = SHARP.reduce((bits, aspect) => bits | (1 << ASPECTS.indexOf(aspect)), 0)
+
+/** Why two are never proposed however alike their words: the answer for the one would be wrong for the other. */
+export function conflictOf(a: Wording, b: Wording): 'place' | 'year' | 'number' | 'aspect' | 'audience' | null {
+  if (placesApart(a, b)) return 'place'
+  if (listsApart(a.years, b.years)) return 'year'
+  if (listsApart(a.numbers, b.numbers)) return 'number'
+  if (isApart(a.aspects & SHARP_BITS, b.aspects & SHARP_BITS)) return 'aspect'
+  if (isApart(a.audiences, b.audiences)) return 'audience'
+  return null
+}
+
+function listsApart(a: readonly string[], b: readonly string[]): boolean {
+  return both(a, b) && !a.some((value) => b.includes(value))
+}
+
+function placesApart(a: Wording, b: Wording): boolean {
+  if (both(a.places, b.places)) return !a.places.some((place) => b.places.some((other) => isRelated(place, other)))
+  // Who names no place means this one.
+  const isForeign = ({ places }: Wording) => places.length > 0 && places.every(({ isElsewhere }) => isElsewhere)
+  return (isForeign(a) && !b.isAnywhere) || (isForeign(b) && !a.isAnywhere)
+}
+
+/** One lies in the other; a street of ours in whatever our district lies in. */
+function isRelated(a: Place, b: Place): boolean {
+  if (a.code === null && b.code === null) return a.name === b.name
+  if (a.code === null || b.code === null) return !(a.isElsewhere || b.isElsewhere)
+  return a.code.startsWith(b.code) || b.code.startsWith(a.code)
+}
+
+// ── The model ─────────────────────────────────────────────────────────────
+
+/** Logistic weights; made by `npm run bench -- similar --weights`. */
+const WEIGHTS: Partial<Record<PairFeature, number>> = {}
+const BIAS = 0
+
+const LINEAR = Float64Array.from(PAIR_FEATURES, (name) => WEIGHTS[name] ?? 0)
+
+/** How alike two wordings are, and how likely one answer serves both; 0 where something keeps them apart. */
+function compareWordings(a: Wording, b: Wording): Pick<SimilarTicket, 'similarity' | 'probability'> {
+  const features = pairFeatures(a, b)
+  let logit = BIAS
+  for (let at = 0; at < features.length; at++) logit += (LINEAR[at] as number) * (features[at] as number)
+  const [words = 0, , characters = 0, matters = 0] = features
+  return {
+    similarity: (words + characters + matters) / 3,
+    probability: conflictOf(a, b) === null ? 1 / (1 + Math.exp(-logit)) : 0
+  }
+}
