@@ -89,7 +89,11 @@ function consultation(number: string, registered: number, share: number) {
     happen('assigned', 1, { unit: 'ybj', coUnits: [], due, day, designated: false })
     happen('accepted', 3, {})
     if (share < 0.95) {
-      happen('drafted', 24, { text: ANSWER, basis: [{ document: 'zc-1', clause: '第二条' }], submitted: true })
+      happen('drafted', 24, {
+        text: ANSWER,
+        basis: [{ document: 'zc-1', title: null, clause: '第二条' }],
+        submitted: true
+      })
       happen('approved', 26, { self: false })
       happen('contacted', 48, {
         outcome: 'told',
@@ -97,7 +101,8 @@ function consultation(number: string, registered: number, share: number) {
         at: at(registered + 48 * 3600_000),
         note: '',
         day: at(registered + 2 * DAY_MS).slice(0, 10),
-        unreached: false
+        unreached: false,
+        answer: null
       })
     }
   }

@@ -64,10 +64,21 @@ async function measure(folder: string, format: Format | 'screen'): Promise<Recor
   if (format === 'screen') return await measureScreen(needs, selection, reader)
   const [before, started] = [process.memoryUsage.rss(), performance.now()]
   const delay = monitorEventLoopDelay({ resolution: 5 })
-  let [rss, bytes, written] = [before, 0, 0]
-  const timer = setInterval(() => (rss = Math.max(rss, process.memoryUsage.rss())), 20)
-  const sink = new Writable({ write: (chunk, _, done) => ((bytes += chunk.length), setTimeout(done, 0)) })
-  const onEnd = (rows: number) => (written = rows)
+  let rss = before
+  let bytes = 0
+  let written = 0
+  const timer = setInterval(() => {
+    rss = Math.max(rss, process.memoryUsage.rss())
+  }, 20)
+  const sink = new Writable({
+    write(chunk, _, done) {
+      bytes += chunk.length
+      setTimeout(done, 0)
+    }
+  })
+  const onEnd = (rows: number) => {
+    written = rows
+  }
   delay.enable()
   const about = { actor: OFFICE, filters: ALL, format, today: TODAY }
   await pipeline(await exportLedger(needs, about, { onBroken: () => {}, onEnd }), sink)

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parse } from 'csv-parse/sync'
 import {
+  CONFLICTS,
   conflictOf,
   normalOf,
   PAIR_FEATURES,
@@ -379,11 +380,10 @@ function apartFigures(pairs: readonly Pair[]) {
     percent(some.filter(({ apart }) => (by === undefined ? apart !== null : apart === by)).length / Math.max(some.length, 1))
   const same = pairs.filter((pair) => pair.same)
   const near = pairs.filter(({ isNear }) => isNear)
-  const causes = ['place', 'year', 'number', 'aspect', 'audience']
   return Object.fromEntries([
     ['same', share(same)],
     ['near', share(near)],
-    ...causes.map((by) => [by, `${share(same, by)} / ${share(near, by)}`])
+    ...CONFLICTS.map((by) => [by, `${share(same, by)} / ${share(near, by)}`])
   ])
 }
 

@@ -23,6 +23,7 @@ import { bankRoutes } from './bank/routes.ts'
 import { boardPages } from './boards/pages.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
+import { ticketRoutes } from './consultations/ticket-routes.ts'
 import { directoryPages } from './directory/pages.ts'
 import { directoryRoutes } from './directory/routes.ts'
 import { documentPages } from './documents/pages.ts'
@@ -124,6 +125,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(
     async (api) => {
       await api.register(consultationRoutes)
+      await api.register(ticketRoutes)
       await api.register(bankRoutes)
       await api.register(documentRoutes)
       await api.register(directoryRoutes)

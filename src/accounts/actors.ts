@@ -46,7 +46,7 @@ export async function actorOf(db: Database, row: Row, today: string): Promise<Ac
 const selfApproval = (unit: string) => `self-approval:${unit}`
 
 /** Whether a unit's drafts may be approved by who wrote them: the office said so, and only one person works there. */
-export async function approvesItsOwn(db: Database, unit: string): Promise<boolean> {
+async function approvesItsOwn(db: Database, unit: string): Promise<boolean> {
   const setting = await db
     .selectFrom('settings')
     .select('value')

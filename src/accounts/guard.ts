@@ -6,7 +6,7 @@ import type { Role } from '../database/schema.ts'
 import { actorOf } from './actors.ts'
 import { BadCsrf, ChangePasswordFirst, NotAllowed, NotSignedIn } from './errors.ts'
 import { type Action, type Actor, may, ROLE_NAMES, whoMay } from './roles.ts'
-import { closeSession, openSession, openSessionSecret, readSession, readToken, sameSecret } from './sessions.ts'
+import { closeSession, openSession, readSession, readToken, sameSecret } from './sessions.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -38,8 +38,7 @@ type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 export const guard = fp(
   async (app) => {
     const { parts } = app
-    const { db, config } = parts
-    const secret = openSessionSecret(config)
+    const { db, config, secret } = parts
     const attributes = {
       path: '/',
       httpOnly: true,

@@ -63,7 +63,7 @@ export async function layDownSampleAccounts(
   try {
     return await db.transaction().execute(async (transaction) => {
       // Two programs that start together: the second waits and finds the first one's.
-      if (isPostgres(transaction)) await sql`lock table staff in share row exclusive mode`.execute(transaction)
+      if (isPostgres(db)) await sql`lock table staff in share row exclusive mode`.execute(transaction)
       if (await anybody(transaction)) return []
       const accounts: SampleAccount[] = []
       for (const { account, row } of made) {

@@ -150,7 +150,7 @@ async function placeOf(
 }
 
 /** Who signed in. */
-export interface Credentials {
+interface Credentials {
   username: string
   password: string
 }
@@ -201,7 +201,7 @@ export async function checkPassword(
 }
 
 /** Why a password is none, for the person who chose it; or null. */
-export function problemWithPassword(username: string, chosen: string): string | null {
+function problemWithPassword(username: string, chosen: string): string | null {
   const password = passwordOf(chosen)
   const characters = [...password]
   if (characters.length < SHORTEST_PASSWORD)
@@ -253,7 +253,7 @@ async function setPassword(db: Database, id: string, chosen: string, first: 0 | 
 }
 
 /** An account as lists show it. */
-export type StaffLine = Omit<StaffTable, 'password' | 'failures'>
+type StaffLine = Omit<StaffTable, 'password' | 'failures'>
 
 /** All accounts, by user name. */
 export async function listStaff(db: Database): Promise<StaffLine[]> {

@@ -28,3 +28,8 @@ export const Stale = createError<[string, string]>(
 )
 export const NotNow = createError<[string]>('NOT_ALLOWED_NOW', '%s', 409)
 export const BadAction = createError<[string]>('BAD_ACTION', '%s', 422)
+export const NoticeUnseen = createError(
+  'NOTICE_UNSEEN',
+  '请先看个人信息告知（用途、保存多久、怎么查改删），再提交：noticeSeen 要写 true。',
+  400
+)

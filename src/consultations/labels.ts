@@ -420,6 +420,31 @@ function amongOf({ candidates }: Evidence): number | null {
   return candidates.reduce((sum, one) => sum + (isElsewhere(one) ? 0 : one.confidence), 0)
 }
 
+/**
+ * Stores what a clerk confirmed of one query by registering it; a later word replaces an earlier one.
+ * @param entry key of the entry that answers it, with `other`
+ * @returns false where the query is not stored (yet), or what is said of it does not hold
+ */
+export async function labelQuery(
+  db: Database,
+  queryId: string,
+  label: LabelsTable['label'],
+  entry: string | null,
+  now: Date
+): Promise<boolean> {
+  const query = await db.selectFrom('queries').selectAll().where('id', '=', queryId).executeTakeFirst()
+  if (query === undefined) return false
+  const drafted = await labelOf(new Library(db), query, { row: 1, label, entry, date: null }, () => {})
+  if (drafted === null) return false
+  const row = { ...drafted, labelled_at: now.toISOString() }
+  await db
+    .insertInto('labels')
+    .values(row)
+    .onConflict((conflict) => conflict.column('query_id').doUpdateSet(row))
+    .execute()
+  return true
+}
+
 /** What staff confirmed under the present model, and how many labels another model's decisions have. */
 export async function confirmedQueries(db: Database): Promise<{ confirmed: Confirmed[]; otherModels: number }> {
   const labels = await db.selectFrom('labels').selectAll().orderBy('query_id').execute()

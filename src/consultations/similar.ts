@@ -112,6 +112,7 @@ interface Wording {
   audiences: number
   acts: number
   denies: boolean
+  asksUse: boolean
 }
 
 /** Of a letter, what is compared: 300 long letters are still compared in milliseconds (bench similar). */
@@ -133,44 +134,66 @@ const DENIES = /不|没|无|未|别|莫/
 const ASKING_NOT = /能不能|可不可以|有没有|要不要|会不会|是不是|好不好|行不行|得不得|需不需要|不$|没$|没得$/g
 
 /** Whom a question is about; the rules of each differ. */
-const AUDIENCES: readonly RegExp[] = [
-  /老人|老年|高龄|[六七八九]十岁|[6-9]\d岁/,
-  /小孩|娃儿|孩子|儿童|新生儿|婴儿|宝宝|幼儿|未成年/,
-  /大学生|毕业生|学生|研究生/,
-  /残疾|残障/,
-  /退役|退伍|军人|优抚|复员/,
-  /企业|公司|单位|厂/,
-  /个体|商户|店/,
-  /灵活就业|自由职业|没有单位|没得单位|没单位|个人交|自己交/,
-  /职工|在职|员工/,
-  /退休/,
-  /居民|合作医疗|新农合/,
-  /低保|特困|困难/,
-  /失业|下岗/,
-  /孕妇|产妇|怀孕/,
-  /外国人|港澳|台胞|台湾/,
-  /农民|农民工|农村/
-]
+const AUDIENCES: Record<string, RegExp> = {
+  old: /老人|老年|高龄|[六七八九]十岁|[6-9]\d岁/,
+  child: /小孩|娃儿|孩子|儿童|新生儿|婴儿|宝宝|幼儿|未成年/,
+  student: /大学生|毕业生|应届|研究生/,
+  disabled: /残疾|残障|失能/,
+  veteran: /退役|退伍|军人|优抚|复员/,
+  family: /家属|遗属|军属/,
+  company: /企业|公司|单位|厂/,
+  shop: /个体|商户|店/,
+  alone: /灵活就业|自由职业|没有单位|没得单位|没单位|个人交|自己交/,
+  employee: /职工|在职|员工/,
+  retired: /退休/,
+  resident: /居民|合作医疗|新农合/,
+  poor: /低保|特困|困难/,
+  jobless: /失业|下岗/,
+  mother: /孕妇|产妇|怀孕/,
+  foreign: /外国人|港澳|台胞|台湾/,
+  farmer: /农民|农村/,
+  outsider: /外地户口|外省户口|户口在外|外来|随迁/
+}
+const AUDIENCE_NAMES = Object.keys(AUDIENCES)
 
-/** What is to be done with the matter. */
-const ACTS: readonly RegExp[] = [
-  /申请|申领|申办|新办|开办|登记/,
-  /注销|取消|撤销|退出|停保|停办/,
-  /补办|补领|换|丢|遗失|挂失|掉了/,
-  /查询|查一下|怎么查|哪里查|查看|打印/,
-  /变更|更改|修改|改名/,
-  /交费|缴费|缴纳|补缴|补交|怎么交|怎么缴/,
-  /报销|报账|怎么领|领取|提取/,
-  /转入|迁入|转到|转回|迁到/,
-  /转出|迁出|转走/,
-  /结婚/,
-  /离婚/,
-  /投诉|举报|反映/
-]
+/** What is to be done with the matter, and what has become of it: 护照怎么办 and 护照丢了怎么办 are two questions. */
+const ACTS: Record<string, RegExp> = {
+  apply: /申请|申领|申办|新办|开办|登记|报名|上牌/,
+  cancel: /注销|取消|撤销|退出|停保|停办|不想要|不要了/,
+  lost: /补办|补领|补证|怎么补|咋个补|丢|遗失|挂失|掉了|坏了|损坏|失窃|被偷/,
+  expired: /过期|到期|逾期|延续|续期|换证|期满|年审/,
+  missed: /忘|错过|没赶上|晚了|来不及/,
+  refused: /没批|不批|没通过|不通过|驳回|被拒|不给办|不肯|不同意|没分到/,
+  look: /查|查看|档案|进度/,
+  change: /变更|更改|修改|改名/,
+  pay: /交费|缴费|缴纳|补缴|补交|怎么交|怎么缴|缓交|缓缴/,
+  refund: /退钱|退款|退费|退税|退押|交重|交多了|能退|怎么退/,
+  claim: /报销|报账|怎么领|领取|提取/,
+  in: /转入|迁入|转到|转回|迁到/,
+  out: /转出|迁出|转走/,
+  marry: /结婚|领证/,
+  divorce: /离婚/,
+  complain: /投诉|举报|反映|申诉|不服|告/,
+  first: /首次|第一次/,
+  late: /补发|补领|补报/,
+  together: /一起|一并|一件事|同时/,
+  proxy: /代办|代领|本人|委托|上门/
+}
+const ACT_NAMES = Object.keys(ACTS)
 
-function bitsOf(text: string, patterns: readonly RegExp[]): number {
+/** How this city asks beyond src/matching/aspects.ts. */
+const SPOKEN: readonly [aspect: (typeof ASPECTS)[number], pattern: RegExp][] = [
+  ['when', /好久|哪阵|哪个时候/],
+  ['duration', /好久/],
+  ['amount', /好多|免费|要钱|交钱|收钱/],
+  ['where', /哪点|哪边|找谁|找哪个/],
+  ['papers', /带啥|带哪样/]
+]
+const USE = /用处|有(?:什么|啥子|啥|哪些)用|好处|优惠/
+
+function bitsOf(text: string, patterns: Record<string, RegExp>): number {
   let bits = 0
-  patterns.forEach((pattern, at) => {
+  Object.values(patterns).forEach((pattern, at) => {
     if (pattern.test(text)) bits |= 1 << at
   })
   return bits
@@ -219,7 +242,11 @@ function wordingOf({ terms, segmenter, places }: SimilarNeeds, question: string)
         (number) => !years.includes(number)
       )
     ],
-    aspects: askedAspects(text),
+    aspects: SPOKEN.reduce(
+      (bits, [aspect, pattern]) => (pattern.test(text) ? bits | (1 << ASPECTS.indexOf(aspect)) : bits),
+      askedAspects(text)
+    ),
+    asksUse: USE.test(text),
     audiences: bitsOf(text, AUDIENCES),
     acts: bitsOf(text, ACTS),
     denies: DENIES.test(text.replace(ASKING_NOT, ''))
@@ -316,9 +343,13 @@ export const PAIR_FEATURES = [
   'actOne',
   'actConflict',
   'deniesOne',
-  ...ASPECTS.map((aspect) => `${aspect}One` as const)
+  'useOne',
+  'substitutedWeight',
+  // Asked, meant or to be done by one of the two only.
+  ...ASPECTS.map((aspect) => `${aspect}One`),
+  ...AUDIENCE_NAMES.map((audience) => `${audience}Only`),
+  ...ACT_NAMES.map((act) => `${act}Alone`)
 ] as const
-type PairFeature = (typeof PAIR_FEATURES)[number]
 
 interface Meeting {
   dice: number
@@ -363,6 +394,7 @@ export function pairFeatures(a: Wording, b: Wording): Float64Array {
   const matters = meet(a.matters, b.matters)
   const soft = [softCover(a, b), softCover(b, a)] as const
   const left = [(1 - soft[0]) * a.matters.total, (1 - soft[1]) * b.matters.total] as const
+  const strange = [1 - matters.covers[0], 1 - matters.covers[1]].map((share, at) => share * (at === 0 ? a : b).matters.total)
   const asksEqual = a.aspects === b.aspects ? 1 : 0
   const { subsequence, run } = order(a.characters, b.characters)
   const lengths = [a.characters.length, b.characters.length] as const
@@ -426,10 +458,18 @@ export function pairFeatures(a: Wording, b: Wording): Float64Array {
     actAgree: agreement(a.acts, b.acts),
     actOne: Math.min(1, ones(a.acts ^ b.acts) / 3),
     actConflict: isApart(a.acts, b.acts) ? 1 : 0,
+    useOne: a.asksUse === b.asksUse ? 0 : 1,
+    substitutedWeight: Math.min(1, Math.min(...strange) / (3 * HEAVY)),
     deniesOne: a.denies === b.denies ? 0 : 1
   }
   ASPECTS.forEach((aspect, at) => {
     values[`${aspect}One`] = (onlyOne >> at) & 1
+  })
+  AUDIENCE_NAMES.forEach((audience, at) => {
+    values[`${audience}Only`] = ((a.audiences ^ b.audiences) >> at) & 1
+  })
+  ACT_NAMES.forEach((act, at) => {
+    values[`${act}Alone`] = ((a.acts ^ b.acts) >> at) & 1
   })
   return Float64Array.from(PAIR_FEATURES, (name) => values[name] ?? 0)
 }
@@ -507,15 +547,44 @@ function order(a: readonly string[], b: readonly string[]): { subsequence: numbe
 
 /** Aspects whose answers say nothing of each other; 怎么, 能不能 and 哪些 are asked of anything. */
 const SHARP = ['amount', 'when', 'duration', 'where', 'who', 'papers', 'why'] as const
-const SHARP_BITS = SHARP.reduce((bits, aspect) => bits | (1 << ASPECTS.indexOf(aspect)), 0)
+const SHARP_BITS = bitsNamed(ASPECTS, SHARP)
+
+export const CONFLICTS = ['place', 'year', 'number', 'aspect', 'audience', 'act'] as const
+type Conflict = (typeof CONFLICTS)[number]
+
+/** Whose own rules differ from everybody's: 低保户 pay less of the same contribution. */
+const SPECIAL_AUDIENCES = bitsNamed(AUDIENCE_NAMES, ['disabled', 'family', 'poor', 'foreign', 'outsider'])
+/** What makes another question of it when only one of the two says so. */
+const SPECIAL_ACTS = bitsNamed(ACT_NAMES, [
+  'cancel',
+  'lost',
+  'expired',
+  'missed',
+  'refused',
+  'look',
+  'change',
+  'refund',
+  'out',
+  'complain',
+  'first',
+  'late',
+  'together',
+  'proxy'
+])
+
+function bitsNamed(names: readonly string[], chosen: readonly string[]): number {
+  return chosen.reduce((bits, name) => bits | (1 << names.indexOf(name)), 0)
+}
 
 /** Why two are never proposed however alike their words: the answer for the one would be wrong for the other. */
-export function conflictOf(a: Wording, b: Wording): 'place' | 'year' | 'number' | 'aspect' | 'audience' | null {
+export function conflictOf(a: Wording, b: Wording): Conflict | null {
   if (placesApart(a, b)) return 'place'
   if (listsApart(a.years, b.years)) return 'year'
   if (listsApart(a.numbers, b.numbers)) return 'number'
   if (isApart(a.aspects & SHARP_BITS, b.aspects & SHARP_BITS)) return 'aspect'
-  if (isApart(a.audiences, b.audiences)) return 'audience'
+  if (a.asksUse !== b.asksUse) return 'aspect'
+  if (isApart(a.audiences, b.audiences) || ((a.audiences ^ b.audiences) & SPECIAL_AUDIENCES) !== 0) return 'audience'
+  if (((a.acts ^ b.acts) & SPECIAL_ACTS) !== 0) return 'act'
   return null
 }
 
@@ -540,7 +609,7 @@ function isRelated(a: Place, b: Place): boolean {
 // ── The model ─────────────────────────────────────────────────────────────
 
 /** Logistic weights; made by `npm run bench -- similar --weights`. */
-const WEIGHTS: Partial<Record<PairFeature, number>> = {}
+const WEIGHTS: Partial<Record<string, number>> = {}
 const BIAS = 0
 
 const LINEAR = Float64Array.from(PAIR_FEATURES, (name) => WEIGHTS[name] ?? 0)

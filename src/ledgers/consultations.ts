@@ -82,16 +82,23 @@ function person(user: string | null, { staff }: LedgerJoins): string | null {
 const settledBy = ({ corrections, registeredBy }: Ticket) =>
   corrections.at(-1)?.by ?? (registeredBy === 'citizen' ? null : registeredBy)
 
-/** What was told, with what it rests on and who answers for it; null while the citizen has been told nothing. */
+/** What was told, with what it rests on and whose work it was; null while the citizen has been told nothing. */
 function answerOf({ ticket, head, entry }: LedgerRow) {
   if (ticket.guidedTo !== null || (ticket.answeredAt === null && ticket.state !== 'UNREACHED')) return null
-  if (ticket.entry !== null) return { text: entry?.answer ?? null, basis: entry?.basis ?? [], from: ticket }
-  const from = ticket.draft === null && head !== null ? head : ticket
-  return from.draft === null ? null : { text: from.draft.text, basis: from.draft.basis, from }
+  if (ticket.entry !== null) return { text: entry?.answer ?? null, basis: entry?.basis ?? [] }
+  return ticket.draft ?? head?.draft ?? null
 }
 
-function basisText(basis: readonly TicketBasis[], { documents }: LedgerJoins): string | null {
-  return join(basis.map(({ document, clause }) => `${documents.get(document) ?? document}${clause ?? ''}`))
+/** The ticket on which the answer was written and approved: a joined one's is its head. */
+const workedOn = ({ ticket, head }: LedgerRow): Ticket => (ticket.approvedBy === null && head !== null ? head : ticket)
+
+function basisText(basis: readonly (TicketBasis | Qa['basis'][number])[], { documents }: LedgerJoins): string | null {
+  return join(
+    basis.map(({ document, clause, ...rest }) => {
+      const known = document === null ? null : (documents.get(document) ?? document)
+      return `${known ?? ('title' in rest ? rest.title : null) ?? ''}${clause ?? ''}`
+    })
+  )
 }
 
 /** Days from one to another, both the citizen's: what the unit, or before it the desk, took. */
@@ -227,10 +234,10 @@ export const CONSULTATION_COLUMNS: readonly Column<LedgerRow, LedgerJoins>[] = [
     title: '承办人',
     width: 8,
     value: (row, joins) => {
-      const { ticket, head } = row
+      const { ticket } = row
       if (ticket.entry !== null || ticket.guidedTo !== null) return person(settledBy(ticket), joins)
-      const from = ticket.draft === null && ticket.acceptedBy === null && head !== null ? head : ticket
-      return person(from.draft?.by ?? from.acceptedBy, joins)
+      const { draft, acceptedBy } = workedOn(row)
+      return person(draft?.by ?? acceptedBy, joins)
     }
   },
   { key: 'returns', title: '退回/改派情况', width: 14, value: ({ ticket }, joins) => returnsText(ticket, joins) },
@@ -242,9 +249,9 @@ export const CONSULTATION_COLUMNS: readonly Column<LedgerRow, LedgerJoins>[] = [
     title: '审核人',
     width: 8,
     value: (row, joins) => {
-      const from = answerOf(row)?.from ?? row.ticket
-      const who = person(from.approvedBy, joins)
-      return who !== null && from.selfApproved ? `${who}（自审）` : who
+      const { approvedBy, selfApproved } = workedOn(row)
+      const who = person(approvedBy, joins)
+      return who !== null && selfApproved ? `${who}（自审）` : who
     }
   },
   { key: 'workingDays', title: '用时(工作日)', width: 7, value: ({ ticket }, joins) => workingDays(ticket, joins) },

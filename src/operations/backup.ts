@@ -567,10 +567,15 @@ function compareRows({ tables }: BackupManifest, restored: Record<string, number
   )
 }
 
-/** Opens the code of the last consultation: every one has it, erased or not. */
+/** Opens the code of the last consultation that is not erased: every one has it. */
 async function keyFor(db: Database, keyFile: string): Promise<Restored['key']> {
   if (!existsSync(keyFile)) return 'absent'
-  const last = await db.selectFrom('contacts').select(['number', 'code']).orderBy('number', 'desc').executeTakeFirst()
+  const last = await db
+    .selectFrom('contacts')
+    .select(['number', 'code'])
+    .where('erased_at', 'is', null)
+    .orderBy('number', 'desc')
+    .executeTakeFirst()
   if (last === undefined) return 'fits'
   try {
     openFieldKey(keyFile).open(last.code, `${last.number}/code`)

@@ -10,6 +10,9 @@ import { absent, postgres } from '../peers.ts'
 import { unit, zone } from '../sample-records.ts'
 import { testApp } from '../test-app.ts'
 
+// argon2, and a quarter of a second a refusal, on a machine that may be busy.
+t.setTimeout(120_000)
+
 const NOW = new Date('2026-11-24T02:00:00Z')
 const CLERK: NewStaff = { username: 'clerk', name: '示例窗口员', role: 'clerk', zone: 'SC1', unit: null, mail: null }
 const OWN_PASSWORD = '一 匹 青色 的 小马 跑'

@@ -24,6 +24,9 @@ import { absent, postgres } from '../peers.ts'
 import { unit, zone } from '../sample-records.ts'
 import { temporaryFolder } from '../test-app.ts'
 
+// argon2, and a quarter of a second a refusal, on a machine that may be busy.
+t.setTimeout(120_000)
+
 const NOW = new Date('2026-11-24T02:00:00Z')
 const TODAY = '2026-11-24'
 const later = (minutes: number) => new Date(NOW.getTime() + minutes * 60_000)

@@ -3,6 +3,7 @@ import { isPostgres } from '../dialect.ts'
 
 /** What became of each notice: one row a person and channel, and the bell of each member of staff. */
 export async function up(db: Kysely<unknown>): Promise<void> {
+  await db.schema.createIndex('outbox_number').on('outbox').columns(['number', 'id']).execute()
   const serial = isPostgres(db) ? 'bigserial' : 'integer'
   await db.schema
     .createTable('deliveries')
