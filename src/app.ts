@@ -21,6 +21,9 @@ import { bankPages } from './bank/pages.ts'
 import * as z from 'zod'
 import { bankRoutes } from './bank/routes.ts'
 import { boardPages } from './boards/pages.ts'
+import { calendarPages } from './calendar/pages.ts'
+import { calendarRoutes } from './calendar/routes.ts'
+import { deskPages } from './consultations/desk-pages.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
 import { ticketRoutes } from './consultations/ticket-routes.ts'
@@ -29,6 +32,10 @@ import { directoryRoutes } from './directory/routes.ts'
 import { documentPages } from './documents/pages.ts'
 import { documentRoutes } from './documents/routes.ts'
 import { problemOf, sendProblem } from './error-handler.ts'
+import { ledgerPages } from './ledgers/pages.ts'
+import { ledgerRoutes } from './ledgers/routes.ts'
+import { noticePages } from './notices/pages.ts'
+import { noticeRoutes } from './notices/routes.ts'
 import { operationRoutes } from './operations/routes.ts'
 import type { Parts } from './parts.ts'
 import { views } from './views/views.ts'
@@ -126,6 +133,9 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
     async (api) => {
       await api.register(consultationRoutes)
       await api.register(ticketRoutes)
+      await api.register(calendarRoutes)
+      await api.register(ledgerRoutes, parts)
+      await api.register(noticeRoutes)
       await api.register(bankRoutes)
       await api.register(documentRoutes)
       await api.register(directoryRoutes)
@@ -138,6 +148,10 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(documentPages)
   await app.register(boardPages)
   await app.register(accountPages)
+  await app.register(calendarPages)
+  await app.register(deskPages)
+  await app.register(ledgerPages, parts)
+  await app.register(noticePages)
   await app.register(operationRoutes)
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app

@@ -2,11 +2,16 @@ import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { type FieldKey, openFieldKey } from './accounts/field-key.ts'
 import { openSessionSecret } from './accounts/sessions.ts'
+import { type Notices, openNotices } from './notices/dispatch.ts'
+import { backupDaily } from './operations/backup.ts'
 import { type Calendar, openCalendar } from './calendar/calendar.ts'
 import { dayOf, instantInChina } from './calendar/day.ts'
 import type { Config } from './config.ts'
 import { standingThresholds } from './consultations/labels.ts'
+import { readStored } from './consultations/contacts.ts'
+import { LINK_DAYS, signLink } from './consultations/links.ts'
 import { forgetOldQueries, QueryLog } from './consultations/query-log.ts'
+import { appendReminder, forgetIntents, tend } from './consultations/tend.ts'
 import { Library } from './content/library.ts'
 import { renewEntries, vocabularyOf } from './content/store.ts'
 import { type GroupCommit, openGroupCommit } from './database/group-commit.ts'
@@ -59,6 +64,9 @@ export interface Parts {
 /** A clerk's edit is answered from within 2 s (R4); half a second leaves room for the change itself. */
 const FOLLOW_EVERY_MS = 500
 const FORGET_EVERY_MS = 3600 * 1000
+const TEND_EVERY_MS = 60 * 1000
+/** Looks whether today's backup is there. */
+const BACKUP_EVERY_MS = 10 * 60 * 1000
 
 /** Kinds whose words the segmenter or the place finder knows. */
 const VOCABULARY: readonly RecordKind[] = ['word', 'synonym', 'place', 'district']
@@ -117,6 +125,17 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     follow,
     close
   }
+  const notices: Notices = openNotices({
+    ...parts,
+    logger,
+    openContact: async (number) => (await readStored(db, parts.fieldKey, number))?.contact ?? null,
+    linkFor: (number, unit, role) => {
+      const expiresAt = new Date(now().getTime() + LINK_DAYS * 24 * 3600 * 1000).toISOString()
+      return `${config.publicUrl ?? ''}/t/${signLink(parts.secret, { number, unit, role, expiresAt })}`
+    },
+    unitName: async (id) => (await library.all('unit')).get(id)?.content.name ?? null,
+    appendReminder: (number, version, kind, to) => appendReminder(parts, number, version, kind, to)
+  })
   let followed = sequence
   let following = Promise.resolve()
   let waiting = 0
@@ -169,21 +188,46 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
   }
 
   const forget = () => {
-    forgetOldQueries(db, config.queryLogDays, now()).catch((error: unknown) => {
-      logger.warn({ err: error }, 'old queries not deleted, tried again in an hour')
+    Promise.all([forgetOldQueries(db, config.queryLogDays, now()), forgetIntents(parts)]).catch((error: unknown) => {
+      logger.warn({ err: error }, 'old rows not deleted, tried again in an hour')
     })
+  }
+  let tending: Promise<unknown> = Promise.resolve()
+  const care = () => {
+    tending = tend({ ...parts, retentionDays: config.retentionDays }).catch((error: unknown) => {
+      logger.warn({ err: error }, 'consultations not tended, tried again in a minute')
+    })
+  }
+  let saving: Promise<unknown> | null = null
+  const save = () => {
+    if (config.backupDir === null || saving !== null) return
+    saving = backupDaily(config, config.backupDir, now())
+      .then(({ made, removed }) => {
+        if (made !== null) logger.info({ file: made.file, bytes: made.bytes, removed }, 'daily backup made')
+      })
+      .catch((error: unknown) => logger.error({ err: error }, 'daily backup failed, tried again'))
+      .finally(() => {
+        saving = null
+      })
   }
   // With the database away each look waits for its time-out: no second one behind it.
   const followIfIdle = () => {
     if (waiting === 0) void follow()
   }
-  const timers = [setInterval(followIfIdle, FOLLOW_EVERY_MS).unref(), setInterval(forget, FORGET_EVERY_MS).unref()]
+  const timers = [
+    setInterval(followIfIdle, FOLLOW_EVERY_MS).unref(),
+    setInterval(forget, FORGET_EVERY_MS).unref(),
+    setInterval(care, TEND_EVERY_MS).unref(),
+    setInterval(save, BACKUP_EVERY_MS).unref()
+  ]
   forget()
 
   async function close(): Promise<void> {
     closed = true
     for (const timer of timers) clearInterval(timer)
     await following
+    await notices.close()
+    await Promise.all([tending, saving])
     await writer.idle()
     await queryLog.close()
     await engine.close()

@@ -216,7 +216,8 @@ async function perform(doing: Performing, request: ActionRequest, { entry }: Che
     }
     case 'join': {
       const head = await findTicket(trx, request.body.number)
-      if (head === null || head.chain !== ticket.chain) throw new BadAction(`并入哪件：没有编号为 ${request.body.number} 的咨询。`)
+      if (head === null || head.chain !== ticket.chain)
+        throw new BadAction(`并入哪件：没有编号为 ${request.body.number} 的咨询。`)
       if (head.number === ticket.number) throw new BadAction('并入哪件：不能并到自己。')
       if (!OPEN.has(head.state) || head.head !== null)
         throw new BadAction(`并入哪件：${head.number} 现在是“${STATE_NAMES[head.state]}”，不能再并入。`)
@@ -253,9 +254,7 @@ async function recordContact(doing: Performing, body: ActionBody['contact']): Pr
   const failed = ticket.attempts.filter(({ outcome }) => outcome === 'unreached').map((attempt) => attempt.at)
   const days = new Set([...failed, at.toISOString()].map(dayOf))
   const unreached =
-    body.outcome === 'unreached' &&
-    failed.length + 1 >= ATTEMPTS_BEFORE_UNREACHED &&
-    days.size >= DAYS_BEFORE_UNREACHED
+    body.outcome === 'unreached' && failed.length + 1 >= ATTEMPTS_BEFORE_UNREACHED && days.size >= DAYS_BEFORE_UNREACHED
   return await record(doing, 'contacted', {
     outcome: body.outcome,
     by: body.by,

@@ -251,7 +251,7 @@ const FormBody = z.object({
   unit: text,
   otherUnit: text,
   /** `assign`, `later`, `guide`, `park`, or `join:NUMBER`. */
-  then: text
+  step: text
 })
 type FormBody = z.infer<typeof FormBody>
 
@@ -369,7 +369,10 @@ export const deskPages: FastifyPluginAsyncZod = async (app) => {
       // Taken up twice by one person it is registered once.
       const key = left === null ? randomUUID() : `parked-${left.id}`
       const form = await registrationForm(parts, { ...half, key, parked: left?.id ?? '', otherUnit: '', problem })
-      return reply.page('desk', await screen(actor, { question: half.question, channel: deskChannel(half.channel), form }))
+      return reply.page(
+        'desk',
+        await screen(actor, { question: half.question, channel: deskChannel(half.channel), form })
+      )
     }
   )
 
@@ -418,7 +421,9 @@ export const deskPages: FastifyPluginAsyncZod = async (app) => {
       if (ticket === null || ticket.chain === 'sample') return
       await parts.queryLog.flush()
       const [label, other] = labelFor(ticket, entry)
-      await parts.writer.write((trx) => labelQuery(trx as unknown as Database, ticket.search.queryId, label, other, parts.now()))
+      await parts.writer.write((trx) =>
+        labelQuery(trx as unknown as Database, ticket.search.queryId, label, other, parts.now())
+      )
     } catch (error) {
       request.log.warn({ err: error, number }, 'label not kept')
     }
@@ -434,7 +439,7 @@ export const deskPages: FastifyPluginAsyncZod = async (app) => {
       const { body } = request
       const zone = zoneIdOf(actor)
       try {
-        if (body.then === 'park') {
+        if (body.step === 'park') {
           await park(parts, { key: body.key, zone, staff: actor.id, half: halfOf(body), now: parts.now() })
           return reply.redirect('/desk?said=parked', 303)
         }
@@ -456,15 +461,15 @@ export const deskPages: FastifyPluginAsyncZod = async (app) => {
   )
 
   async function registerAs(actor: Actor, zone: string, body: FormBody): Promise<Registered> {
-    const { then } = body
+    const { step } = body
     const unit = unitIn(body)
     const units = await library.all('unit')
-    if ((then === 'assign' || then === 'guide') && !units.has(unit))
-      throw new BadAction(`${then === 'guide' ? '引导单位' : '答复单位'}：请选一个单位，或者先“登记，稍后交办”。`)
+    if ((step === 'assign' || step === 'guide') && !units.has(unit))
+      throw new BadAction(`${step === 'guide' ? '引导单位' : '答复单位'}：请选一个单位，或者先“登记，稍后交办”。`)
     const isBare = body.name.trim() === '' && body.phone.trim() === ''
     // Who is sent elsewhere need not say who they are.
     const contact: Contact | null =
-      then === 'guide' && isBare ? null : readContact({ name: body.name, phone: body.phone })
+      step === 'guide' && isBare ? null : readContact({ name: body.name, phone: body.phone })
     const registered = await register(parts, {
       key: body.key,
       question: body.question,
@@ -474,14 +479,14 @@ export const deskPages: FastifyPluginAsyncZod = async (app) => {
       audience: body.audience,
       contact,
       answeredWith: null,
-      guidedTo: then === 'guide' ? unit : null,
+      guidedTo: step === 'guide' ? unit : null,
       staff: actor
     })
     const next: ActionRequest | null =
-      then === 'assign'
+      step === 'assign'
         ? { action: 'assign', body: { unit } }
-        : then.startsWith('join:')
-          ? { action: 'join', body: { number: then.slice('join:'.length) } }
+        : step.startsWith('join:')
+          ? { action: 'join', body: { number: step.slice('join:'.length) } }
           : null
     if (next === null) return registered
     const ticket = await findTicket(db, registered.number)
@@ -629,7 +634,9 @@ export const deskPages: FastifyPluginAsyncZod = async (app) => {
         materials: entry?.content.materials ?? [],
         entry: entry === null ? null : entry.content.question,
         verified:
-          verifiedOn === null ? '联系方式尚未核实，出门前请先打电话确认。' : `联系方式核实日期：${dayLabel(verifiedOn)}`,
+          verifiedOn === null
+            ? '联系方式尚未核实，出门前请先打电话确认。'
+            : `联系方式核实日期：${dayLabel(verifiedOn)}`,
         contact: zoneFacts(zone),
         back: hrefOf(ticket.number)
       })
@@ -795,7 +802,10 @@ function forPeople(error: unknown): { message: string; status: number } {
   return { message, status: statusCode }
 }
 
-function todoOf(action: DeskAction, body: Record<'unit' | 'otherUnit' | 'entry' | 'number' | 'reason', string>): ActionRequest {
+function todoOf(
+  action: DeskAction,
+  body: Record<'unit' | 'otherUnit' | 'entry' | 'number' | 'reason', string>
+): ActionRequest {
   const reason = body.reason.trim()
   const unit = unitIn(body)
   switch (action) {
@@ -816,7 +826,13 @@ function todoOf(action: DeskAction, body: Record<'unit' | 'otherUnit' | 'entry' 
 }
 
 /** Whether the very same step of the same person is what made it stale: a double click, not somebody else. */
-async function wasSent(db: Database, actor: Actor, number: string, version: number, action: DeskAction): Promise<boolean> {
+async function wasSent(
+  db: Database,
+  actor: Actor,
+  number: string,
+  version: number,
+  action: DeskAction
+): Promise<boolean> {
   const events = await eventsOf(db, number)
   return events.some(
     (event) => event.version === version + 1 && event.actor === actor.username && event.type === EVENT_OF[action]
@@ -931,7 +947,11 @@ function focusOf(problem: string | null, question: string): 'question' | 'name' 
 }
 
 /** The likely units first, one of them chosen, and all of them; the one chosen already stays so. */
-async function unitChoices(parts: Parts, question: string, chosen: string): Promise<{ suggested: Option[]; units: Option[] }> {
+async function unitChoices(
+  parts: Parts,
+  question: string,
+  chosen: string
+): Promise<{ suggested: Option[]; units: Option[] }> {
   const { library, segmenter } = parts
   const all = await library.all('unit')
   const likely =
@@ -991,7 +1011,11 @@ async function lists(parts: Parts, actor: Actor): Promise<List[]> {
   const inUnits = inHand.tickets.filter(({ unit, state }) => unit !== null || state !== 'REOPENED')
   const closes = calendar().isWorkingDay(today) && minutesUntil(await closingTime(db), parts.now()) <= ALARM_MINUTES
   const parked = actor.zone === null ? [] : await listParked(parts, actor.zone)
-  const names = await namesOf(db, parked.map(({ staff }) => staff), 'id')
+  const names = await namesOf(
+    db,
+    parked.map(({ staff }) => staff),
+    'id'
+  )
   return [
     {
       title: '待交办',
@@ -1159,9 +1183,13 @@ async function ticketPage(parts: Parts, actor: Actor, ticket: Ticket, given: Tic
           ? { title: '答复', paragraphs: ticket.draft.text.split('\n'), facts: [] }
           : null,
     history: await history(parts, ticket),
-    assign: may('assign') && choices !== null ? { ...choices, due: assignDue(ticket, dueOf(calendar(), today())) } : null,
+    assign:
+      may('assign') && choices !== null ? { ...choices, due: assignDue(ticket, dueOf(calendar(), today())) } : null,
     answers: canAnswer ? { question: search, found: await find(parts, search, ticket.zone) } : null,
-    guide: may('guide') && choices !== null ? [...choices.suggested, ...choices.units.filter(notIn(choices.suggested))] : null,
+    guide:
+      may('guide') && choices !== null
+        ? [...choices.suggested, ...choices.units.filter(notIn(choices.suggested))]
+        : null,
     join: may('join') ? await similarTo(parts, ticket.question, ticket) : null,
     withdraw: may('withdraw'),
     reopen: may('reopen'),
@@ -1179,16 +1207,18 @@ const dueLine = ({ dueOn, latestOn, provisional }: Due) =>
 
 /** A returned one keeps the citizen's date (domain model 2.2, rule 2). */
 const assignDue = (ticket: Ticket, due: Due) =>
-  ticket.returns.length > 0 && ticket.due !== null
-    ? `退回重新交办，期限不变：${dueLine(ticket.due)}。`
-    : dueText(due)
+  ticket.returns.length > 0 && ticket.due !== null ? `退回重新交办，期限不变：${dueLine(ticket.due)}。` : dueText(due)
 
 /** What happened, in plain Chinese, newest last. */
 async function history({ db, library }: Parts, { number }: Ticket): Promise<{ at: string; text: string }[]> {
   const events = await eventsOf(db, number)
   const units = await library.all('unit')
   const unitName = (id: string | null) => (id === null ? '' : (units.get(id)?.content.name ?? id))
-  const names = await namesOf(db, events.map(({ actor }) => actor), 'username')
+  const names = await namesOf(
+    db,
+    events.map(({ actor }) => actor),
+    'username'
+  )
   return events.map((event) => {
     const who =
       event.role === 'citizen' ? '咨询人' : event.role === 'system' ? '系统' : (names.get(event.actor) ?? event.actor)
@@ -1259,7 +1289,8 @@ async function slipOf(parts: Parts, request: FastifyRequest, ticket: Ticket) {
   const stored = actor.zone === ticket.zone ? await readStored(db, fieldKey, ticket.number) : null
   const code = stored === null || stored.code === '' ? null : stored.code
   const origin = config.publicUrl ?? `${request.protocol}://${request.host}`
-  const svg = code === null ? null : await QRCode.toString(`${origin.replace(/\/$/, '')}${trackPath(ticket.number, code)}`, QR)
+  const svg =
+    code === null ? null : await QRCode.toString(`${origin.replace(/\/$/, '')}${trackPath(ticket.number, code)}`, QR)
   const units = await library.all('unit')
   const unit = units.get(ticket.unit ?? ticket.guidedTo ?? '')?.content ?? null
   const item = ticket.entry === null ? null : await library.get('qa', ticket.entry.id)
@@ -1298,7 +1329,9 @@ async function slipOf(parts: Parts, request: FastifyRequest, ticket: Ticket) {
               [title, number, clauses.map((clause) => clause.text).join('、')].filter((part) => part).join(' ')
             ),
             record: `${item.content.id}　${versionLabel(item.version)}　${dayLabel(item.changedOn)}更新　${told.validity.text}${
-              item.version === ticket.entry?.version ? '' : `（登记时是${versionLabel(ticket.entry?.version ?? 0)}，以上是现行内容）`
+              item.version === ticket.entry?.version
+                ? ''
+                : `（登记时是${versionLabel(ticket.entry?.version ?? 0)}，以上是现行内容）`
             }`
           },
     contact: zoneFacts(zone),

@@ -67,7 +67,10 @@ export async function append<Type extends EventType>(
     previous: end.hash
   }
   const hash = hashOfEvent(row)
-  await trx.insertInto('events').values({ ...row, hash }).execute()
+  await trx
+    .insertInto('events')
+    .values({ ...row, hash })
+    .execute()
   await trx.updateTable('chains').set({ hash }).where('chain', '=', chain).execute()
   const event = { number, version, at: row.at, actor: by.actor, role: by.role, type, data } as TicketEvent
   const made = after(ticket, event, chain)
@@ -152,12 +155,7 @@ export function hashOfEvent(row: Omit<EventsTable, 'hash'>): string {
 
 /** A consultation's events, in order. */
 export async function eventsOf(db: Reader, number: string): Promise<TicketEvent[]> {
-  const rows = await db
-    .selectFrom('events')
-    .selectAll()
-    .where('number', '=', number)
-    .orderBy('version')
-    .execute()
+  const rows = await db.selectFrom('events').selectAll().where('number', '=', number).orderBy('version').execute()
   return rows.map(eventOf)
 }
 

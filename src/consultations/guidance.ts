@@ -26,7 +26,10 @@ const LIKELY = 3
 const ENOUGH = 0.15
 
 /** Units that may have to answer, likeliest first: the one named, then those whose matter it is. */
-export async function likelyUnits(needs: Needs, { text, words }: { text: string; words: readonly string[] }): Promise<LikelyUnit[]> {
+export async function likelyUnits(
+  needs: Needs,
+  { text, words }: { text: string; words: readonly string[] }
+): Promise<LikelyUnit[]> {
   const units = await needs.library.all('unit')
   const named = [...units.values()].find(({ content: { name, aliases } }) =>
     [name, ...aliases].some((one) => one.length > 2 && text.includes(one))

@@ -83,7 +83,15 @@ export async function register(needs: IntakeNeeds, intent: Intent): Promise<Regi
   const contact = intent.contact === null ? null : readContact(intent.contact)
   const zone = await deskZone(library, intent.zone)
   const request = hashOf(
-    JSON.stringify([question, intent.zone, intent.channel, intent.audience, contact, intent.answeredWith, intent.guidedTo])
+    JSON.stringify([
+      question,
+      intent.zone,
+      intent.channel,
+      intent.audience,
+      contact,
+      intent.answeredWith,
+      intent.guidedTo
+    ])
   )
   const known = await answered(needs.db, fieldKey, key, request)
   if (known !== null) return known
@@ -92,12 +100,14 @@ export async function register(needs: IntakeNeeds, intent: Intent): Promise<Regi
   const masked = maskPersonalData(question)
   const search = await searched(needs, masked, zone, intent.queryId)
   const units = await library.all('unit')
-  const [likely] = await likelyUnits({ library, segmenter: needs.segmenter }, needs.segmenter.tokens(withoutMarks(masked)))
+  const [likely] = await likelyUnits(
+    { library, segmenter: needs.segmenter },
+    needs.segmenter.tokens(withoutMarks(masked))
+  )
   const suggestedUnit = likely === undefined || !units.has(likely.unit) ? null : likely.unit
   const topic = await topicOf(library, search)
   const chain: Chain = intent.chain ?? 'real'
-  const by: Doer =
-    intent.staff === null ? CITIZEN : { actor: intent.staff.username, role: intent.staff.role }
+  const by: Doer = intent.staff === null ? CITIZEN : { actor: intent.staff.username, role: intent.staff.role }
   const normal = normalOf(masked)
   const now = needs.now()
   const at = now.toISOString()
@@ -149,7 +159,12 @@ export async function register(needs: IntakeNeeds, intent: Intent): Promise<Regi
         ticket = await append(
           trx,
           { chain, number, ticket },
-          { type: 'joined', by: { actor: 'system', role: 'system' }, at, data: { head: head.number, unit: head.unit, automatic: true } }
+          {
+            type: 'joined',
+            by: { actor: 'system', role: 'system' },
+            at,
+            data: { head: head.number, unit: head.unit, automatic: true }
+          }
         )
         await append(
           trx,
@@ -246,11 +261,11 @@ async function answered(
 type Settled = { kind: 'answered'; entry: string; version: number } | { kind: 'guided'; unit: string }
 
 async function checkSettled(library: Library, { answeredWith, guidedTo, contact }: Intent): Promise<Settled | null> {
-  if (answeredWith !== null && guidedTo !== null)
-    throw new NothingToSettle('答复编号和引导单位只能填一个。')
+  if (answeredWith !== null && guidedTo !== null) throw new NothingToSettle('答复编号和引导单位只能填一个。')
   if (answeredWith !== null) return { kind: 'answered', ...(await bankEntry(library, answeredWith)) }
   if (guidedTo !== null) {
-    if (!(await library.all('unit')).has(guidedTo)) throw new NothingToSettle(`没有编号为 ${guidedTo} 的单位，可能已撤销。请在单位名单里另选一个。`)
+    if (!(await library.all('unit')).has(guidedTo))
+      throw new NothingToSettle(`没有编号为 ${guidedTo} 的单位，可能已撤销。请在单位名单里另选一个。`)
     return { kind: 'guided', unit: guidedTo }
   }
   if (contact === null) throw new BadAction('请留下姓名和电话，答复时要用；或者写明当场用哪一条答复、引导到哪个单位。')

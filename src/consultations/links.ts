@@ -17,13 +17,13 @@ export const LINK_DAYS = 14
  * and a ticket that has left the unit is out of the link's reach.
  * @param secret the session secret
  */
-export function signLink(secret: string, { number, unit, role, expiresAt }: LinkHolder): string {
+export function signLink(secret: Buffer, { number, unit, role, expiresAt }: LinkHolder): string {
   const payload = Buffer.from(JSON.stringify([number, unit, role, expiresAt])).toString('base64url')
   return `${payload}.${signature(secret, payload)}`
 }
 
 /** Who holds the link; null where it is forged or has expired. */
-export function readLink(secret: string, token: string, now: Date): LinkHolder | null {
+export function readLink(secret: Buffer, token: string, now: Date): LinkHolder | null {
   const [payload = '', signed = '', ...more] = token.split('.')
   const wanted = signature(secret, payload)
   if (more.length > 0 || signed.length !== wanted.length) return null
@@ -37,6 +37,6 @@ export function readLink(secret: string, token: string, now: Date): LinkHolder |
   return expiresAt < now.toISOString() ? null : { number, unit, role, expiresAt }
 }
 
-function signature(secret: string, payload: string): string {
+function signature(secret: Buffer, payload: string): string {
   return createHmac('sha256', secret).update(`ticket-link ${payload}`).digest('base64url')
 }

@@ -13,12 +13,7 @@ const SHAPE = /^(ZX|YL)-([A-Z0-9]{2,12})-(\d{8})-(\d{4,})-(\d)$/
  * transaction ends; after 9999 the serial grows a digit.
  * @param day `YYYY-MM-DD`
  */
-export async function nextNumber(
-  trx: Transaction<Schema>,
-  chain: Chain,
-  zone: string,
-  day: string
-): Promise<string> {
+export async function nextNumber(trx: Transaction<Schema>, chain: Chain, zone: string, day: string): Promise<string> {
   const head = `${PREFIXES[chain]}-${zone}-${day.replaceAll('-', '')}`
   const { value } = await trx
     .insertInto('serials')
@@ -45,7 +40,11 @@ export function checkDigit(core: string): string {
 
 /** A number as people type it, in its own form; null where its shape or check digit is wrong. */
 export function readNumber(typed: string): string | null {
-  const number = typed.normalize('NFKC').toUpperCase().replace(/\s/g, '').replace(/[‐-―−_]/g, '-')
+  const number = typed
+    .normalize('NFKC')
+    .toUpperCase()
+    .replace(/\s/g, '')
+    .replace(/[‐-―−_]/g, '-')
   const match = SHAPE.exec(number)
   return match !== null && checkDigit(number.slice(0, number.lastIndexOf('-'))) === match[5] ? number : null
 }

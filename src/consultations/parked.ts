@@ -53,7 +53,13 @@ export async function park(
 
 /** What was left at a zone's desk, oldest first. */
 export async function listParked({ db, fieldKey }: Omit<Needs, 'writer'>, zone: string): Promise<Parked[]> {
-  const rows = await db.selectFrom('parked').selectAll().where('zone', '=', zone).orderBy('created_at').limit(50).execute()
+  const rows = await db
+    .selectFrom('parked')
+    .selectAll()
+    .where('zone', '=', zone)
+    .orderBy('created_at')
+    .limit(50)
+    .execute()
   return rows.map((row) => ({
     id: row.id,
     staff: row.staff,

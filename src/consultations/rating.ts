@@ -32,8 +32,7 @@ export async function rate(needs: RateNeeds, number: string, solved: boolean): P
     const ticket = await findTicket(trx, number)
     if (ticket === null) throw new ConsultationNotFound()
     if (ticket.rating !== null && ticket.rating.solved === solved) return ticket
-    if (!TOLD.includes(ticket.state))
-      throw new NotNow(`这件咨询现在是“${STATE_NAMES[ticket.state]}”，答复了才能评价。`)
+    if (!TOLD.includes(ticket.state)) throw new NotNow(`这件咨询现在是“${STATE_NAMES[ticket.state]}”，答复了才能评价。`)
     if (ticket.rating !== null) throw new NotNow('您已经评价过了。有变化请打答复单位的电话，或者重新咨询。')
     const within = isReopenable(needs, ticket)
     if (!solved && !within) throw new NotNow(`答复已超过${REOPEN_WITHIN}个工作日，请重新咨询，会登记为新的一件。`)

@@ -85,7 +85,11 @@ export async function listTickets(
 }
 
 /** How many of the person's stand in each state. */
-export async function countStates(db: Database, actor: Actor, today: string): Promise<{ states: Map<State, number>; overdue: number }> {
+export async function countStates(
+  db: Database,
+  actor: Actor,
+  today: string
+): Promise<{ states: Map<State, number>; overdue: number }> {
   const rows = await db
     .selectFrom('consultations')
     .select(['state'])

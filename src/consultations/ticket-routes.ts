@@ -107,7 +107,11 @@ const TicketBody = z.object({
   rating: z.object({ at: z.string(), solved: z.boolean() }).nullable(),
   round: z.number().int(),
   bank: z
-    .object({ state: z.enum(['proposed', 'taken', 'declined']), entry: z.string().nullable(), reason: z.string().nullable() })
+    .object({
+      state: z.enum(['proposed', 'taken', 'declined']),
+      entry: z.string().nullable(),
+      reason: z.string().nullable()
+    })
     .nullable(),
   sample: z.boolean(),
   actions: z.array(z.enum(TICKET_ACTIONS))
@@ -202,7 +206,14 @@ export const ticketRoutes: FastifyPluginAsyncZod = async (app) => {
           answeredWith: z.string().max(100).nullish(),
           guidedTo: z.string().max(100).nullish()
         }),
-        response: { 201: Registered, 400: ProblemBody, 401: ProblemBody, 403: ProblemBody, 413: ProblemBody, 422: ProblemBody }
+        response: {
+          201: Registered,
+          400: ProblemBody,
+          401: ProblemBody,
+          403: ProblemBody,
+          413: ProblemBody,
+          422: ProblemBody
+        }
       }
     },
     async (request, reply) => {
@@ -409,7 +420,11 @@ const NOBODY = 'ZX-NOBODY-00000000-0000-0'
  * The consultation of a number and its code.
  * @throws {ConsultationNotFound} whatever was wrong
  */
-export async function byCode({ db, fieldKey }: Pick<Parts, 'db' | 'fieldKey'>, number: string, code: string): Promise<Ticket> {
+export async function byCode(
+  { db, fieldKey }: Pick<Parts, 'db' | 'fieldKey'>,
+  number: string,
+  code: string
+): Promise<Ticket> {
   const known = readNumber(number) ?? NOBODY
   const [ticket, stored] = [await findTicket(db, known), await readStored(db, fieldKey, known)]
   const wanted = Buffer.from((stored?.code ?? '').padEnd(CODE_BYTES, '\0').slice(0, CODE_BYTES))

@@ -8,7 +8,11 @@ import { UnknownZone } from './errors.ts'
 import { deskZoneOf } from './intake.ts'
 import type { QueryLog } from './query-log.ts'
 
-export const TrailEmpty = createError('TRAIL_EMPTY', '没有可以转给咨询台的提问。请先在这里提一个问题，再转给咨询台。', 422)
+export const TrailEmpty = createError(
+  'TRAIL_EMPTY',
+  '没有可以转给咨询台的提问。请先在这里提一个问题，再转给咨询台。',
+  422
+)
 const TrailsFull = createError('TRAILS_FULL', '现在转给咨询台的人太多，请直接到咨询台说明。', 503)
 
 /** How long a kiosk's code opens what was asked: the walk to the desk and its queue (issue: 30 minutes). */

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { type Selectable, sql, type Transaction } from 'kysely'
 import * as z from 'zod'
-import { instantInChina } from '../calendar/day.ts'
 import type { Config } from '../config.ts'
 import { type Database, withoutWaiting } from '../database/open.ts'
 import type { DeliveriesTable, OutboxTable, Role, Schema } from '../database/schema.ts'
@@ -16,14 +15,14 @@ export interface NoticeNeeds {
   config: Pick<Config, 'mail' | 'webhook' | 'publicUrl'>
   logger: FastifyBaseLogger
   now: () => Date
-  /** `YYYY-MM-DD`: stand-ins and the ladder go by it. */
+  /** `YYYY-MM-DD`: stand-ins go by it. */
   today: () => string
   /** Whether people work that day; asked anew each time, because a notice may have been imported. */
   calendar: () => { isWorkingDay(day: string): boolean }
   /** How a consultant is reached, opened only when a short message goes out; null where no contact is left. */
   openContact: (number: string) => Promise<{ phone: string } | null>
   /** Signed address of one ticket, for a liaison or leader without an account. */
-  linkFor: (number: string, role: 'liaison' | 'leader') => string
+  linkFor: (number: string, unit: string, role: 'liaison' | 'leader') => string
   unitName: (id: string) => Promise<string | null>
   appendReminder: AppendReminder
 }
@@ -77,7 +76,7 @@ type NewDelivery = Pick<DeliveriesTable, 'channel' | 'recipient'>
  * @param timeoutMs after which a silent server counts as down
  */
 export function openNotices(needs: NoticeNeeds, { timeoutMs = SEND_TIMEOUT_MS, timers = true } = {}): Notices {
-  const { config, logger, now, today } = needs
+  const { config, logger, now } = needs
   const mailer = config.mail === null ? null : openMailer(config.mail, timeoutMs)
   /** Sent or failed, and not yet written down because the database was away. */
   const unrecorded = new Map<number, { attempts: number; outcome: Outcome }>()
@@ -92,10 +91,7 @@ export function openNotices(needs: NoticeNeeds, { timeoutMs = SEND_TIMEOUT_MS, t
       try {
         while ((await expand(needs)) === BATCH && !closed);
         await record(needs, unrecorded)
-        await Promise.all([
-          lane('mail', MAILS_AT_ONCE, mailer),
-          lane('webhook', HOOKS_AT_ONCE, mailer)
-        ])
+        await Promise.all([lane('mail', MAILS_AT_ONCE, mailer), lane('webhook', HOOKS_AT_ONCE, mailer)])
         complaint = ''
       } catch (error) {
         // Once, not every two seconds while the database is away.
@@ -133,9 +129,7 @@ export function openNotices(needs: NoticeNeeds, { timeoutMs = SEND_TIMEOUT_MS, t
 
   let reminding: Promise<void> | null = null
   function climb(): void {
-    // With a fixed day the time still passes.
-    const at = new Date(`${today()}T${instantInChina(now()).slice(11)}`)
-    reminding ??= remind({ ...needs, calendar: needs.calendar() }, at)
+    reminding ??= remind({ ...needs, calendar: needs.calendar() }, now())
       .then((taken) => {
         if (taken > 0) poke()
       })
@@ -283,7 +277,9 @@ async function peopleOf(
   if (addressee.kind === 'office') return { people: await withRole(trx, 'office', null, today), missing: false }
   if (addressee.kind === 'zone') {
     const people = await withRole(trx, 'clerk', { zone: addressee.zone }, today)
-    return people.length > 0 ? { people, missing: false } : { people: await withRole(trx, 'office', null, today), missing: true }
+    return people.length > 0
+      ? { people, missing: false }
+      : { people: await withRole(trx, 'office', null, today), missing: true }
   }
   const { unit, role } = addressee
   for (const one of [role, role === 'liaison' ? 'leader' : 'liaison'] as const) {
@@ -401,7 +397,12 @@ async function claim(
   return claimed
 }
 
-async function sendOne(needs: NoticeNeeds, delivery: Claimed, mailer: Mailer | null, timeoutMs: number): Promise<Outcome> {
+async function sendOne(
+  needs: NoticeNeeds,
+  delivery: Claimed,
+  mailer: Mailer | null,
+  timeoutMs: number
+): Promise<Outcome> {
   const { config, now, openContact, linkFor, unitName } = needs
   const { channel, kind, number, addressed, recipient, once, username, mail } = delivery
   try {
@@ -420,7 +421,9 @@ async function sendOne(needs: NoticeNeeds, delivery: Claimed, mailer: Mailer | n
       }
       const text = staffText(kind, number, data, data.unit === null ? null : await unitName(data.unit))
       const url =
-        username === null && addressee?.kind === 'unit' ? linkFor(number, addressee.role) : ticketUrl(config, number)
+        username === null && addressee?.kind === 'unit'
+          ? linkFor(number, addressee.unit, addressee.role)
+          : ticketUrl(config, number)
       const body = { id, kind, number, recipient: username ?? recipient, text, url }
       return await callWebhook(config.webhook, body, now(), timeoutMs)
     }
@@ -466,6 +469,7 @@ async function record(
         .execute()
     )
     unrecorded.delete(id)
-    if (outcome.kind === 'failed') logger.warn({ delivery: id, attempts, dead, error: outcome.error }, 'notice not sent')
+    if (outcome.kind === 'failed')
+      logger.warn({ delivery: id, attempts, dead, error: outcome.error }, 'notice not sent')
   }
 }

@@ -225,7 +225,8 @@ export function staffText(kind: string, number: string, data: NoticeData, unitNa
 
 /** What a short message tells the citizen; null where the kind is not for citizens. No question, no name, no answer: others read it too. */
 export function citizenText(kind: string, number: string, { dueOn, provisional }: NoticeData): string | null {
-  const until = dueOn === null ? '' : `，最迟${dayLabel(dueOn)}答复您${provisional ? '（节假日安排公布后可能顺延）' : ''}`
+  const until =
+    dueOn === null ? '' : `，最迟${dayLabel(dueOn)}答复您${provisional ? '（节假日安排公布后可能顺延）' : ''}`
   const texts: Partial<Record<NoticeKind, string>> = {
     registered: `您的政策咨询已登记，编号${number}${until}。凭编号和查询码可以查进度。`,
     answered: `您的政策咨询（编号${number}）已答复。请凭编号和查询码查看，并评价“解决了”或“没解决”；没解决的，${REOPEN_WITHIN}个工作日内可以重新办理。`,

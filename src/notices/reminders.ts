@@ -130,11 +130,7 @@ async function standings(db: Database, nextWorkingDay: string): Promise<Standing
       ])
     )
     .where((eb) =>
-      eb.or([
-        eb('consultations.state', '!=', 'JOINED'),
-        eb('heads.open', '=', 0),
-        eb('heads.number', 'is', null)
-      ])
+      eb.or([eb('consultations.state', '!=', 'JOINED'), eb('heads.open', '=', 0), eb('heads.number', 'is', null)])
     )
     .orderBy('consultations.registered_at')
     .execute()

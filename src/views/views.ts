@@ -391,10 +391,14 @@ const STAFF_PAGES: Record<Role, readonly Link[]> = {
 
 /** Who works, for the bar of staff pages; null where nobody has signed in. */
 function staffOf({ staff, url }: FastifyRequest) {
-  if (staff === null) return null
+  // Undefined where the guard is not there: an error page may come before it.
+  if (staff == null) return null
   const path = url.split('?')[0] as string
   const links = STAFF_PAGES[staff.role]
-  const current = links.map(({ href }) => href).filter((href) => path === href || path.startsWith(`${href}/`)).at(-1)
+  const current = links
+    .map(({ href }) => href)
+    .filter((href) => path === href || path.startsWith(`${href}/`))
+    .at(-1)
   return {
     name: staff.name,
     role: ROLE_NAMES[staff.role],

@@ -99,25 +99,28 @@ const newKey = () => `form-key-${++keys}`
 const person = { name: '王示例', phone: '138 0013 8000' }
 const form = (fields: Record<string, string>) => ({ key: newKey(), question: UNKNOWN, ...person, ...fields })
 
-onBoth('a known answer is registered once with its search, and the first candidate is labelled right', async (t, desk) => {
-  const page = await desk.get(`/desk?q=${encodeURIComponent(KNOWN)}`)
-  t.match(page.body, '有把握')
-  t.match(page.body, '带身份证到区医保事务中心办理')
-  t.match(page.body, '江北区职工医保关系转移办法')
-  const key = /name="key" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
-  const fields = { key, question: KNOWN, entry: 'yibao-001', channel: 'phone' }
-  const ticket = await desk.registered('/desk/answer', fields)
-  t.match(ticket, { state: 'ANSWERED_ON_SPOT', channel: 'phone', entry: { id: 'yibao-001', version: 1 } })
-  t.equal(ticket.search.candidates[0]?.key, 'qa/yibao-001')
-  const [first, second] = await Promise.all([
-    desk.registered('/desk/answer', fields),
-    desk.registered('/desk/answer', fields)
-  ])
-  t.same([first.number, second.number], [ticket.number, ticket.number], 'sent again it is the same one')
-  t.match(await labelOn(desk.parts.db, ticket.search.queryId), { label: 'right', place: 0 })
-  const done = await desk.get(`/desk?done=${ticket.number}`)
-  t.match(done.body, `已登记 <a href="/desk/${ticket.number}">`)
-})
+onBoth(
+  'a known answer is registered once with its search, and the first candidate is labelled right',
+  async (t, desk) => {
+    const page = await desk.get(`/desk?q=${encodeURIComponent(KNOWN)}`)
+    t.match(page.body, '有把握')
+    t.match(page.body, '带身份证到区医保事务中心办理')
+    t.match(page.body, '江北区职工医保关系转移办法')
+    const key = /name="key" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+    const fields = { key, question: KNOWN, entry: 'yibao-001', channel: 'phone' }
+    const ticket = await desk.registered('/desk/answer', fields)
+    t.match(ticket, { state: 'ANSWERED_ON_SPOT', channel: 'phone', entry: { id: 'yibao-001', version: 1 } })
+    t.equal(ticket.search.candidates[0]?.key, 'qa/yibao-001')
+    const [first, second] = await Promise.all([
+      desk.registered('/desk/answer', fields),
+      desk.registered('/desk/answer', fields)
+    ])
+    t.same([first.number, second.number], [ticket.number, ticket.number], 'sent again it is the same one')
+    t.match(await labelOn(desk.parts.db, ticket.search.queryId), { label: 'right', place: 0 })
+    const done = await desk.get(`/desk?done=${ticket.number}`)
+    t.match(done.body, `已登记 <a href="/desk/${ticket.number}">`)
+  }
+)
 
 onBoth('a wrong key is corrected by a second event, and so is what it said of the search', async (t, desk) => {
   const ticket = await desk.registered('/desk/answer', { key: newKey(), question: KNOWN, entry: 'hunyin-001' })
@@ -138,7 +141,7 @@ onBoth('what the bank lacks is registered and assigned with one key, whatever is
   t.match(page.body, /name="unit" value="mzj" checked/)
   t.match(page.body, '最迟 2026年12月1日 答复咨询人')
   t.match(page.body, '请念给咨询人听')
-  const fields = form({ unit: 'mzj', then: 'assign' })
+  const fields = form({ unit: 'mzj', step: 'assign' })
   const ticket = await desk.registered('/desk/register', fields)
   t.match(ticket, { state: 'ASSIGNED', unit: 'mzj', due: { dueOn: '2026-12-01' } })
   t.equal((await desk.registered('/desk/register', fields)).version, ticket.version)
@@ -147,27 +150,27 @@ onBoth('what the bank lacks is registered and assigned with one key, whatever is
   t.equal(reused.statusCode, 422)
   t.match(reused.body, '这张表刚才已经登记过一件了')
   t.match(reused.body, '另一件事，问公租房租金')
-  const later = await desk.registered('/desk/register', form({ question: '广场舞太吵归谁管', then: 'later' }))
+  const later = await desk.registered('/desk/register', form({ question: '广场舞太吵归谁管', step: 'later' }))
   t.equal(later.state, 'TO_ASSIGN')
   const guided = await desk.registered('/desk/register', {
     key: newKey(),
     question: '身份证丢了怎么补办',
     otherUnit: 'mzj',
-    then: 'guide'
+    step: 'guide'
   })
   t.match(guided, { state: 'GUIDED_ELSEWHERE', guidedTo: 'mzj', hasContact: false })
   t.match((await desk.get(`/desk/${guided.number}/contact-slip`)).body, '请联系：区民政局')
 })
 
 onBoth('a question is joined to an open one', async (t, desk) => {
-  const head = await desk.registered('/desk/register', form({ unit: 'mzj', then: 'assign' }))
+  const head = await desk.registered('/desk/register', form({ unit: 'mzj', step: 'assign' }))
   const question = '门口的梧桐树太密了，哪个部门来修枝'
-  const joined = await desk.registered('/desk/register', form({ question, then: `join:${head.number}` }))
+  const joined = await desk.registered('/desk/register', form({ question, step: `join:${head.number}` }))
   t.match(joined, { state: 'JOINED', head: head.number, unit: 'mzj' })
 })
 
 onBoth('what is half typed waits for the next person at the same desk, sealed', async (t, desk) => {
-  const fields = form({ name: '', phone: '1380013', then: 'park' })
+  const fields = form({ name: '', phone: '1380013', step: 'park' })
   for (const _ of ['once', 'twice']) t.equal((await desk.post('/desk/register', fields)).statusCode, 303)
   const rows = await desk.parts.db.selectFrom('parked').selectAll().execute()
   t.equal(rows.length, 1)
@@ -177,7 +180,7 @@ onBoth('what is half typed waits for the next person at the same desk, sealed', 
   const page = await next.get(href)
   t.match(page.body, 'value="1380013"')
   const [, key, parked] = /name="key" value="([^"]+)".*name="parked" value="([^"]+)"/s.exec(page.body) ?? []
-  await next.registered('/desk/register', form({ key: key ?? '', parked: parked ?? '', then: 'later' }))
+  await next.registered('/desk/register', form({ key: key ?? '', parked: parked ?? '', step: 'later' }))
   t.equal((await desk.parts.db.selectFrom('parked').selectAll().execute()).length, 0)
   t.match((await next.get(href)).body, '已经被别人接着办了')
   await park(desk.parts, {
@@ -222,7 +225,7 @@ t.test('a kiosk without a desk hands its trail to the nearest one that has', asy
 })
 
 onBoth('who looks at a contact says why, is written down, and sees it once', async (t, desk) => {
-  const { number } = await desk.registered('/desk/register', form({ then: 'later' }))
+  const { number } = await desk.registered('/desk/register', form({ step: 'later' }))
   const page = await desk.get(`/desk/${number}`)
   t.match(page.body, '138****8000')
   t.notMatch(page.body, '13800138000')
@@ -236,7 +239,7 @@ onBoth('who looks at a contact says why, is written down, and sees it once', asy
 })
 
 onBoth('what waits turns red an hour before closing, and the next day', async (t, desk) => {
-  await desk.registered('/desk/register', form({ then: 'later' }))
+  await desk.registered('/desk/register', form({ step: 'later' }))
   t.notMatch((await desk.get('/desk')).body, 'ticket late')
   desk.clock(new Date('2026-11-24T08:31:00Z'))
   t.match((await (await desk.as('clerk', 'XZZX01')).get('/desk')).body, '下班前交办')
@@ -252,13 +255,13 @@ t.test('what is wrong comes back in the form with what was typed, and nothing is
     [{ name: ' ' }, '姓名：请写怎么称呼您', 400],
     [{ question: '？！' }, '请写出您要问的事', 400],
     [{ question: '树'.repeat(10_000) }, '问题太长了，请缩短到2000个字以内', 413],
-    [{ then: 'assign', unit: '' }, '答复单位：请选一个单位', 422],
-    [{ then: 'assign', unit: 'dissolved' }, '答复单位：请选一个单位', 422],
-    [{ then: 'guide', unit: 'dissolved' }, '引导单位：请选一个单位', 422],
+    [{ step: 'assign', unit: '' }, '答复单位：请选一个单位', 422],
+    [{ step: 'assign', unit: 'dissolved' }, '答复单位：请选一个单位', 422],
+    [{ step: 'guide', unit: 'dissolved' }, '引导单位：请选一个单位', 422],
     [{ key: 'short' }, 'Idempotency-Key', 400]
   ]
   for (const [given, message, status] of wrong) {
-    const fields = form({ then: 'later', name: '<b>王</b>"', ...given })
+    const fields = form({ step: 'later', name: '<b>王</b>"', ...given })
     const response = await clerk.post('/desk/register', fields)
     t.equal(response.statusCode, status, message)
     t.match(response.body, message)
@@ -276,7 +279,7 @@ t.test('what is wrong comes back in the form with what was typed, and nothing is
 t.test('what a citizen typed is text on every page', async (t) => {
   const clerk = await desk(t)
   const question = '<script>alert(1)</script>怎么办理"><img src=x>'
-  const { number } = await clerk.registered('/desk/register', form({ question, unit: 'mzj', then: 'assign' }))
+  const { number } = await clerk.registered('/desk/register', form({ question, unit: 'mzj', step: 'assign' }))
   for (const url of ['/desk', `/desk/${number}`, `/desk/${number}/slip`, `/desk?q=${encodeURIComponent(question)}`]) {
     const { body } = await clerk.get(url)
     t.notMatch(body, '<script>alert', url)
@@ -287,7 +290,7 @@ t.test('what a citizen typed is text on every page', async (t) => {
 
 t.test('a ticket is stepped on from its page, and a step that is not allowed says what is', async (t) => {
   const clerk = await desk(t)
-  const { number, version } = await clerk.registered('/desk/register', form({ then: 'later' }))
+  const { number, version } = await clerk.registered('/desk/register', form({ step: 'later' }))
   const noUnit = await clerk.post(`/desk/${number}/assign`, { version: String(version) })
   t.match(noUnit.body, '答复单位：请选一个单位')
   t.equal((await clerk.post(`/desk/${number}/assign`, { version: String(version), unit: 'mzj' })).statusCode, 303)
@@ -306,9 +309,15 @@ t.test('a ticket is stepped on from its page, and a step that is not allowed say
 
 t.test('the slip names zone, number, code and due day; the code is for the zone’s own desk', async (t) => {
   const clerk = await desk(t)
-  const { number } = await clerk.registered('/desk/register', form({ unit: 'mzj', then: 'assign' }))
+  const { number } = await clerk.registered('/desk/register', form({ unit: 'mzj', step: 'assign' }))
   const { body } = await clerk.get(`/desk/${number}/slip`)
-  for (const wanted of ['区行政服务中心政务公开专区', number, '区民政局', '2026年12月1日', 'data:image/svg+xml;base64,'])
+  for (const wanted of [
+    '区行政服务中心政务公开专区',
+    number,
+    '区民政局',
+    '2026年12月1日',
+    'data:image/svg+xml;base64,'
+  ])
     t.ok(body.includes(wanted), wanted)
   t.match(body, /class="slip-code">[2-9A-Z]{6}</)
   const office = await clerk.as('office', null)
@@ -325,13 +334,13 @@ t.test('the slip names zone, number, code and due day; the code is for the zone�
 
 t.test('the office may look, a unit may not, and nobody without a session', async (t) => {
   const clerk = await desk(t)
-  const { number } = await clerk.registered('/desk/register', form({ then: 'later' }))
+  const { number } = await clerk.registered('/desk/register', form({ step: 'later' }))
   const office = await clerk.as('office', null)
   const page = await office.get('/desk')
   t.match(page.body, UNKNOWN)
   t.notMatch(page.body, 'action="/desk/answer"')
   t.equal((await office.get(`/desk/${number}`)).statusCode, 200)
-  t.equal((await office.post('/desk/register', form({ then: 'later' }))).statusCode, 403)
+  t.equal((await office.post('/desk/register', form({ step: 'later' }))).statusCode, 403)
   const liaison = await clerk.as('liaison', null)
   t.equal((await liaison.get('/desk')).statusCode, 403)
 })

@@ -67,7 +67,8 @@ const emptyAnswer = {
 const form = { action: HOSTILE, question: HOSTILE }
 
 /** Each page with everything it can hold, and with as little as it can hold. */
-const MODELS: { [Name in keyof Pages]: [full: Pages[Name], empty: Pages[Name]] } = {
+type Reading = 'zones' | 'zone' | 'ask' | 'qa' | 'document' | 'read' | 'board' | 'error'
+const MODELS: { [Name in Reading]: [full: Pages[Name], empty: Pages[Name]] } = {
   zones: [
     { head, district: HOSTILE, groups: [{ name: HOSTILE, zones: [{ name: HOSTILE, href: HOSTILE, facts }] }] },
     { head: bare, district: '', groups: [] }
@@ -211,7 +212,7 @@ const MODELS: { [Name in keyof Pages]: [full: Pages[Name], empty: Pages[Name]] }
 
 const app = Fastify()
 await app.register(views, { folder, publicUrl: null, today: () => '2026-11-23' })
-for (const name of Object.keys(MODELS) as (keyof Pages)[]) {
+for (const name of Object.keys(MODELS) as Reading[]) {
   app.get(`/${name}/:variant`, (request, reply) => {
     const [full, empty] = MODELS[name]
     return reply.page(name, (request.params as { variant: string }).variant === 'full' ? full : empty)

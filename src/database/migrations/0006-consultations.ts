@@ -29,11 +29,17 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     ['chain', 'zone', 'registered_at'],
     ['chain', 'unit', 'registered_at'],
     ['chain', 'registered_at'],
+    ['chain', 'zone', 'open', 'state'],
+    ['chain', 'open', 'registered_at'],
     ['open', 'state', 'due_on'],
     ['normal', 'open'],
     ['head']
   ])
-    await db.schema.createIndex(`consultations_${columns.join('_')}`).on('consultations').columns(columns).execute()
+    await db.schema
+      .createIndex(`consultations_${columns.join('_')}`)
+      .on('consultations')
+      .columns(columns)
+      .execute()
   await db.schema
     .createTable('contacts')
     .addColumn('number', binaryText, (c) => c.primaryKey())

@@ -1,0 +1,4 @@
+import t from 'tap'
+import { ticketContract } from './tickets.ts'
+
+ticketContract(t, async () => ({}))
