@@ -117,7 +117,15 @@ export async function run(options: BenchOptions): Promise<Record<string, unknown
   const final = fit(pairs)
   const result: Record<string, unknown> = {
     bySet: [
-      ...sets.map((set) => ({ set, ...figures(pairs, unseen, places((pair) => pair.set === set), threshold) })),
+      ...sets.map((set) => ({
+        set,
+        ...figures(
+          pairs,
+          unseen,
+          places((pair) => pair.set === set),
+          threshold
+        )
+      })),
       { set: 'policy', ...figures(pairs, unseen, policy, threshold) },
       { set: 'all', ...figures(pairs, unseen, [...pairs.keys()], threshold) }
     ],
@@ -138,14 +146,19 @@ export async function run(options: BenchOptions): Promise<Record<string, unknown
         .filter((at) => holds(pairs[at] as Pair, unseen[at] as number))
         .sort((a, b) => sign * ((unseen[b] as number) - (unseen[a] as number)))
         .slice(0, 60)
-        .map((at) => `${rounded(unseen[at] as number)} ${pairs[at]?.apart ?? ''} ${pairs[at]?.set}: ${pairs[at]?.texts.join(' | ')}`)
+        .map(
+          (at) =>
+            `${rounded(unseen[at] as number)} ${pairs[at]?.apart ?? ''} ${pairs[at]?.set}: ${pairs[at]?.texts.join(' | ')}`
+        )
     result.wrong = shown(({ same }, p) => !same && p >= threshold, 1)
     result.missed = shown(({ same }, p) => same && p < threshold, 1)
     result.vetoed = shown(({ same, apart }) => same && apart !== null, 1)
   }
   if (options.weights === true) {
     result.bias = rounded(final.bias, 4)
-    result.weights = Object.fromEntries(PAIR_FEATURES.map((name, at) => [name, rounded(final.weights[at] as number, 3)]))
+    result.weights = Object.fromEntries(
+      PAIR_FEATURES.map((name, at) => [name, rounded(final.weights[at] as number, 3)])
+    )
   }
   return result
 }
@@ -179,7 +192,8 @@ function corpusSample(): { families: Family[]; asked: Excluding[] } {
   for (const { relevant } of judgedQuestions()) {
     for (const id of relevant) related.set(id, new Set([...(related.get(id) ?? []), ...relevant]))
   }
-  const notStrange = (id: string) => [id, ...(related.get(id) ?? [])].filter((other) => !(near.get(id) ?? []).includes(other))
+  const notStrange = (id: string) =>
+    [id, ...(related.get(id) ?? [])].filter((other) => !(near.get(id) ?? []).includes(other))
   const asked = entries.flatMap(({ id, texts }) => {
     const [first, second, third, fourth] = shuffled(texts, 17)
     const pair = (text: string | undefined, other: string | undefined) =>
@@ -193,7 +207,10 @@ function corpusSample(): { families: Family[]; asked: Excluding[] } {
     family: relevant[0] ?? id,
     text,
     same: relevant.slice(0, 1).flatMap((entry) => texts.get(entry)?.slice(0, 1) ?? []),
-    near: relevant.slice(0, 1).flatMap((entry) => near.get(entry) ?? []).filter((entry) => !relevant.includes(entry)),
+    near: relevant
+      .slice(0, 1)
+      .flatMap((entry) => near.get(entry) ?? [])
+      .filter((entry) => !relevant.includes(entry)),
     excluded: [...relevant, ...relevant.slice(0, 1).flatMap(notStrange)]
   }))
   return { families: entries, asked: [...asked, ...judged] }
@@ -276,14 +293,20 @@ function fit(all: readonly Pair[]): Model {
   const means = new Float64Array(width)
   const deviations = new Float64Array(width)
   const near = pairs.filter(({ same, isNear }) => same || isNear)
-  for (const { features } of near) features.forEach((value, f) => (means[f] = (means[f] as number) + value / near.length))
+  for (const { features } of near) {
+    features.forEach((value, f) => {
+      means[f] = (means[f] as number) + value / near.length
+    })
+  }
   for (const { features } of near) {
     features.forEach((value, f) => {
       deviations[f] = (deviations[f] as number) + (value - (means[f] as number)) ** 2 / near.length
     })
   }
   for (let f = 0; f < width; f++) deviations[f] = Math.sqrt(deviations[f] as number) + 1e-3
-  const rows = pairs.map(({ features }) => features.map((value, f) => (value - (means[f] as number)) / (deviations[f] as number)))
+  const rows = pairs.map(({ features }) =>
+    features.map((value, f) => (value - (means[f] as number)) / (deviations[f] as number))
+  )
   const weights = pairs.map(({ set, weight, isEasy }) => weight * (isEasy ? EASY : 1) * (SET_WEIGHT[set] ?? 1))
   const positives = pairs.reduce((sum, { same }, at) => sum + (same ? (weights[at] as number) : 0), 0)
   const x = minimise(
@@ -354,10 +377,12 @@ function figures(pairs: readonly Pair[], said: Float64Array, places: readonly nu
     precision: percent(right / Math.max(right + wrong, 1e-9)),
     recall: percent(found / Math.max(same, 1)),
     bySimilarity: percent(
-      auroc(places.flatMap((at) => {
-        const pair = pairs[at] as Pair
-        return pair.same || pair.isNear ? [judgedOf(pair, pair.similarity)] : []
-      }))
+      auroc(
+        places.flatMap((at) => {
+          const pair = pairs[at] as Pair
+          return pair.same || pair.isNear ? [judgedOf(pair, pair.similarity)] : []
+        })
+      )
     )
   }
 }
@@ -365,9 +390,15 @@ function figures(pairs: readonly Pair[], said: Float64Array, places: readonly nu
 /** Said against right in fifths, as queues have it; percentages 0–100. */
 function calibration(pairs: readonly Pair[], said: Float64Array, places: readonly number[]) {
   return [0, 0.2, 0.4, 0.6, 0.8].map((from) => {
-    const inside = places.filter((at) => (said[at] as number) >= from && (from === 0.8 || (said[at] as number) < from + 0.2))
-    const sum = (value: (at: number) => number) => inside.reduce((total, at) => total + value(at) * (pairs[at]?.weight ?? 0), 0)
-    const all = Math.max(sum(() => 1), 1e-9)
+    const inside = places.filter(
+      (at) => (said[at] as number) >= from && (from === 0.8 || (said[at] as number) < from + 0.2)
+    )
+    const sum = (value: (at: number) => number) =>
+      inside.reduce((total, at) => total + value(at) * (pairs[at]?.weight ?? 0), 0)
+    const all = Math.max(
+      sum(() => 1),
+      1e-9
+    )
     return {
       from: percent(from),
       pairs: inside.length,
@@ -394,7 +425,9 @@ function thresholdFor(pairs: readonly Pair[], said: Float64Array, places: readon
 /** Share of pairs that something keeps apart, by what; percentages 0–100 of the same and of the near. */
 function apartFigures(pairs: readonly Pair[]) {
   const share = (some: readonly Pair[], by?: string) =>
-    percent(some.filter(({ apart }) => (by === undefined ? apart !== null : apart === by)).length / Math.max(some.length, 1))
+    percent(
+      some.filter(({ apart }) => (by === undefined ? apart !== null : apart === by)).length / Math.max(some.length, 1)
+    )
   const same = pairs.filter((pair) => pair.same)
   const near = pairs.filter(({ isNear }) => isNear)
   return Object.fromEntries([

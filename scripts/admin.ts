@@ -3,7 +3,12 @@ import { readFileSync, statSync } from 'node:fs'
 import { Command } from 'commander'
 import { pino } from 'pino'
 import { decodeText } from '../indexer/sheets.ts'
+import { resolve } from 'node:path'
+import { removeSampleAccounts } from '../src/accounts/sample.ts'
+import { addStaff, addTerminal, addToken } from '../src/accounts/staff.ts'
+import { importNotice } from '../src/calendar/calendar.ts'
 import { instantInChina } from '../src/calendar/day.ts'
+import { noticeProblemLine } from '../src/calendar/notice-file.ts'
 import { type Config, readConfig } from '../src/config.ts'
 import { type Answer, ask, type Evidence } from '../src/consultations/ask.ts'
 import {
@@ -18,12 +23,15 @@ import {
   standingThresholds,
   undoThresholds
 } from '../src/consultations/labels.ts'
+import { Library } from '../src/content/library.ts'
 import { type Database, migrate, openDatabase } from '../src/database/open.ts'
-import type { QueriesTable } from '../src/database/schema.ts'
+import { type QueriesTable, ROLES, type Role } from '../src/database/schema.ts'
 import { MODEL_VERSION, type Thresholds } from '../src/matching/confidence.ts'
 import { type Figures, type Move, type Proposal, refit, TARGET_PRECISION, wilson } from '../src/matching/refit.ts'
+import { backup, BackupFailed, backupLines, restore, restoreLines } from '../src/operations/backup.ts'
 import { verify } from '../src/operations/verify.ts'
 import { openParts } from '../src/parts.ts'
+import { removeSampleConsultations } from '../src/consultations/sample.ts'
 import { explainStart } from '../src/server.ts'
 
 const say = (text = '') => process.stdout.write(`${text}\n`)
@@ -36,7 +44,7 @@ const HELP_TITLES: Record<string, string> = {
 }
 
 const program = new Command('npm run admin --')
-  .description('管理政询：核查数据、解释答复、登记工作人员的确认、调整判定界限。')
+  .description('管理政询：人员和令牌、放假安排、备份和恢复、核查数据、解释答复、登记工作人员的确认、调整判定界限。')
   .helpOption('-h, --help', '显示用法')
   .helpCommand(false)
   .configureHelp({ styleTitle: (title) => HELP_TITLES[title] ?? title })
@@ -48,11 +56,11 @@ const program = new Command('npm run admin --')
 
 program
   .command('verify')
-  .description('核查：内容与校验值、修订有无缺号、检索词与内容是否一致')
+  .description('核查：内容与校验值、修订有无缺号、检索词与内容是否一致、咨询事件有没有被改动')
   .action(async () => {
     await withDatabase(async (db, { database }) => {
-      const { revisions, records, entries, findings } = await verify(db, database)
-      say(`核查了 ${records} 条记录、${revisions} 个修订、${entries} 条检索词。`)
+      const { revisions, records, entries, events, findings } = await verify(db, database)
+      say(`核查了 ${records} 条记录、${revisions} 个修订、${entries} 条检索词、${events} 条咨询事件。`)
       for (const { what, remedy } of findings) say(`✗ ${what}。${remedy}。`)
       say(findings.length === 0 ? '✓ 没有发现问题。' : `共发现 ${findings.length} 个问题。`)
       process.exitCode = findings.length === 0 ? 0 : 1
@@ -91,6 +99,129 @@ program
       process.exitCode = undo ? await undoRefit(db) : await proposeRefit(db, confirm)
     })
   })
+
+const users = program.command('users').description('工作人员').helpCommand(false)
+
+users
+  .command('add')
+  .description('新增一个人，打印初始密码（只显示这一次，本人第一次登录时要改）')
+  .argument('<NAME>', '用户名')
+  .requiredOption('--role <ROLE>', `身份：${ROLES.join('、')}`)
+  .option('--zone <ID>', '窗口人员的专区编号')
+  .option('--unit <ID>', '联络员、分管领导的单位编号')
+  .option('--name <TEXT>', '姓名，台账上写的；不填就用用户名')
+  .option('--mail <ADDRESS>', '收通知的邮箱')
+  .action(
+    async (username: string, given: { role: string } & Partial<Record<'zone' | 'unit' | 'name' | 'mail', string>>) => {
+      await withDatabase(async (db) => {
+        const role = ROLES.find((one) => one === given.role)
+        if (role === undefined) return refuseUser(`没有“${given.role}”这个身份。可以是：${ROLES.join('、')}。`)
+        const { zone = null, unit = null, mail = null, name = username } = given
+        const needs = { db, library: new Library(db) }
+        const added = await addStaff(needs, { username, name, role: role satisfies Role, zone, unit, mail }, new Date())
+        say(`✓ 已新增 ${added.username}。初始密码：${added.password}`)
+        say('  密码只显示这一次，请当面交给本人；本人第一次登录时要改成自己的。')
+      })
+    }
+  )
+
+program
+  .command('tokens')
+  .description('给程序用的令牌')
+  .helpCommand(false)
+  .command('add')
+  .description('给一个人发一个令牌（只显示这一次）')
+  .argument('<NAME>', '用户名')
+  .action(async (username: string) => {
+    await withDatabase(async (db) => {
+      say(await addToken(db, username, new Date()))
+      say('令牌只显示这一次，能做这个人能做的一切，请妥善保管。')
+    })
+  })
+
+program
+  .command('terminals')
+  .description('自助终端')
+  .helpCommand(false)
+  .command('add')
+  .description('登记一台自助终端，打印它的首页地址')
+  .argument('<ZONE>', '专区编号')
+  .action(async (zone: string) => {
+    await withDatabase(async (db, config) => {
+      const { path } = await addTerminal({ db, library: new Library(db) }, zone, new Date())
+      say(`${config.publicUrl ?? ''}${path}`)
+      say('请把这个地址设为这台自助终端的首页；地址里的令牌只显示这一次。')
+    })
+  })
+
+program
+  .command('calendar')
+  .description('放假调休安排')
+  .helpCommand(false)
+  .command('import')
+  .description('导入一年的放假通知或本地的停工令（JSON 或 CSV）；运行中的服务一秒内采用，期限重新计算并通知')
+  .argument('<FILE>', '文件')
+  .action(async (file: string) => {
+    await withDatabase(async (db) => {
+      if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
+        process.exitCode = 2
+        say(`✗ 没有这个文件：${file}。请核对路径。`)
+        return
+      }
+      const imported = await importNotice(db, decodeText(readFileSync(file)), 'admin', new Date().toISOString())
+      if (imported.kind === 'refused') {
+        for (const problem of imported.problems) say(`✗ ${noticeProblemLine(problem)}`)
+        say(`共 ${imported.problems.length} 处问题，什么也没有存入。`)
+        process.exitCode = 1
+        return
+      }
+      for (const warning of imported.warnings) say(`提醒：${warning}`)
+      say(
+        `✓ ${imported.notice.title}（${imported.notice.source}）${imported.isNew ? '已存入' : '原来就有，没有变化'}。`
+      )
+      for (const { date, works, name } of imported.changed)
+        say(`  ${date} ${name ?? ''}：${works === null ? '不再规定' : works ? '上班' : '放假'}`)
+    })
+  })
+
+program
+  .command('backup')
+  .description('备份数据库到一个文件；服务不用停。密钥不在里面，要另外保管')
+  .argument('<FILE>', '要写的文件')
+  .action(async (file: string) => {
+    const config = readConfig(process.env)
+    for (const line of backupLines(await backup(config, resolve(file), new Date()), config.keyFile)) say(line)
+  })
+
+program
+  .command('restore')
+  .description('把备份恢复到空的数据目录或空的数据库，并核查')
+  .argument('<FILE>', '备份文件')
+  .action(async (file: string) => {
+    const config = readConfig(process.env)
+    const lines = restoreLines(await restore(config, resolve(file)), config.keyFile)
+    for (const line of lines) say(line)
+    if (lines.some((line) => line.startsWith('✗'))) process.exitCode = 1
+  })
+
+program
+  .command('sample')
+  .description('示例数据')
+  .helpCommand(false)
+  .command('remove')
+  .description('删去示例咨询和示例账号；真实的一条不动')
+  .action(async () => {
+    await withDatabase(async (db, { dataDir }) => {
+      const { consultations } = await removeSampleConsultations(db)
+      const accounts = await removeSampleAccounts(db, dataDir)
+      say(`✓ 已删去 ${consultations} 件示例咨询、${accounts} 个示例账号。`)
+    })
+  })
+
+function refuseUser(why: string): void {
+  say(`✗ ${why}`)
+  process.exitCode = 1
+}
 
 async function withDatabase(run: (db: Database, config: Config) => Promise<void>): Promise<void> {
   const config = readConfig(process.env)
@@ -391,6 +522,8 @@ function differencesOf(then: Logged, now: Logged): string[] {
 try {
   await program.parseAsync()
 } catch (error) {
-  console.error(explainStart(error))
-  process.exit(2)
+  // What is wrong with what was asked for, in its own words; everything else is a failure of the program.
+  const isAnswer = error instanceof BackupFailed || (error as { statusCode?: number }).statusCode === 400
+  console.error(isAnswer ? `✗ ${(error as Error).message}` : explainStart(error))
+  process.exit(isAnswer ? 1 : 2)
 }

@@ -160,8 +160,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     sessionSecret: env.SESSION_SECRET ?? null,
     keyFile: env.KEY_FILE === undefined ? join(dataDir, 'field.key') : resolve(env.KEY_FILE),
     sampleData: env.SAMPLE_DATA,
-    mail:
-      env.SMTP_URL === undefined ? null : { url: env.SMTP_URL, from: env.MAIL_FROM ?? senderOf(env.SMTP_URL) },
+    mail: env.SMTP_URL === undefined ? null : { url: env.SMTP_URL, from: env.MAIL_FROM ?? senderOf(env.SMTP_URL) },
     webhook:
       env.WEBHOOK_URL === undefined || env.WEBHOOK_SECRET === undefined
         ? null

@@ -1,9 +1,13 @@
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 import { buildApp } from './app.ts'
+import { layDownSampleAccounts } from './accounts/sample.ts'
 import { BadConfig, readConfig } from './config.ts'
+import { layDownSampleConsultations } from './consultations/sample.ts'
+import { BadSecretFile } from './accounts/secret-file.ts'
 import { DatabaseTooNew } from './database/open.ts'
-import { openParts } from './parts.ts'
+import { openParts, type Parts } from './parts.ts'
 
 /** A stop waits this long for requests that have begun; a service manager's own limit is usually 90 s. */
 const STOP_WITHIN_MS = 10_000
@@ -46,10 +50,35 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
   try {
     const address = await app.listen({ host: config.host, port: config.port })
     console.log(`政询已启动：${config.publicUrl ?? address} （按 Ctrl+C 停止）`)
+    await greet(parts)
   } catch (error) {
     await parts.close()
     throw error
   }
+}
+
+/** On a database without staff: how to make the first administrator, and where the sample accounts lie. */
+async function greet(parts: Parts): Promise<void> {
+  const { db, config } = parts
+  const anybody = await db.selectFrom('staff').select('id').limit(1).executeTakeFirst()
+  if (anybody !== undefined) return
+  console.log('还没有工作人员。新增第一个管理员：npm run admin -- users add 用户名 --role admin')
+  if (!config.sampleData) return
+  const accounts = await layDownSampleAccounts(parts, config.dataDir, parts.now())
+  if (accounts.length > 0)
+    console.log(
+      `示例账号（含密码和令牌）在 ${join(config.dataDir, 'sample-accounts.json')}，正式使用前请运行 npm run admin -- sample remove`
+    )
+  // The search is asked for each of them: once the first index stands, and behind whoever asks meanwhile.
+  const started = setInterval(() => {
+    if (!parts.engine.status().ready) return
+    clearInterval(started)
+    layDownSampleConsultations(parts).then(
+      (laid) => laid > 0 && console.log(`已放入 ${laid} 件示例咨询（编号以 YL 开头）。`),
+      (error: unknown) => console.error('示例咨询没有放入：', error)
+    )
+  }, 200)
+  started.unref()
 }
 
 /**
@@ -57,7 +86,8 @@ export async function serve(environment: NodeJS.ProcessEnv): Promise<void> {
  * @public scripts/start.mjs calls it
  */
 export function explainStart(error: unknown): string {
-  if (error instanceof BadConfig || error instanceof DatabaseTooNew) return error.message
+  if (error instanceof BadConfig || error instanceof DatabaseTooNew || error instanceof BadSecretFile)
+    return error.message
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE')
     return '端口已被占用，请先停止占用它的程序，或用 PORT 换一个端口。 The port is in use: stop the other program or set PORT.'

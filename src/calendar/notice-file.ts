@@ -236,7 +236,14 @@ function check(
     .map(({ date, works, name }) => ({ date, works, name }))
   if (!national) {
     const number = source.replace(/[([【]/g, '〔').replace(/[)\]】]/g, '〕')
-    const notice = { id: number, kind: 'local', year: null, title: `本地安排（${number}）`, source: number, days: named }
+    const notice = {
+      id: number,
+      kind: 'local',
+      year: null,
+      title: `本地安排（${number}）`,
+      source: number,
+      days: named
+    }
     return { kind: 'read', notice: notice as Notice, warnings: [] }
   }
   const of = year as number

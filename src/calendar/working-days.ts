@@ -259,9 +259,7 @@ export function knownYears({ publishedYears }: Holidays): { first: number; last:
 /** Whether anything can be told of a day: its year has a notice, or can be foretold. */
 export function isKnown(holidays: Holidays, day: string): boolean {
   const year = yearOf(day)
-  return (
-    holidays.publishedYears.includes(year) || (year >= knownYears(holidays).first && LUNAR[year] !== undefined)
-  )
+  return holidays.publishedYears.includes(year) || (year >= knownYears(holidays).first && LUNAR[year] !== undefined)
 }
 
 /** The usual spans of a year without a notice; of a year whose lunar days are unknown only New Year's, none of a published one. */

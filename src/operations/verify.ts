@@ -1,4 +1,5 @@
 import type { Transaction } from 'kysely'
+import { verifyChains } from '../consultations/events.ts'
 import { hashOf } from '../content/hash.ts'
 import { type Document, KIND_NAMES } from '../content/kinds.ts'
 import { vocabularyOf } from '../content/store.ts'
@@ -20,6 +21,8 @@ export interface Verified {
   revisions: number
   records: number
   entries: number
+  /** Of consultations, both chains. */
+  events: number
   findings: Finding[]
 }
 
@@ -41,7 +44,9 @@ export async function verify(db: Database, address: DatabaseAddress): Promise<Ve
     return [history.count, await checkHeads(trx, history.last, findings), await checkEntries(trx, findings)]
   })
   await checkIndex(db, address, findings)
-  return { revisions, records: heads, entries, findings }
+  const chains = await verifyChains(db)
+  findings.push(...chains.findings.map((what) => ({ what, remedy: RESTORE })))
+  return { revisions, records: heads, entries, events: chains.events, findings }
 }
 
 interface LastRevision {

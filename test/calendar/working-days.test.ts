@@ -140,7 +140,11 @@ t.test('a term may stand still, begin anew or be given more', async (t) => {
 })
 
 t.test('beyond what is known nothing is guessed', async (t) => {
-  t.throws(() => dueAfter(holidays, '2040-12-20', 30), { code: 'CALENDAR_UNKNOWN', statusCode: 400, message: /2041-01-01/ })
+  t.throws(() => dueAfter(holidays, '2040-12-20', 30), {
+    code: 'CALENDAR_UNKNOWN',
+    statusCode: 400,
+    message: /2041-01-01/
+  })
   t.throws(() => isWorkingDay(holidays, '2019-12-31'), { code: 'CALENDAR_UNKNOWN', message: /2020年到2040年/ })
   t.throws(() => dueAfter(holidays, '2019-12-31', 1), { code: 'CALENDAR_UNKNOWN' })
   t.throws(() => dueAfter(holidays, '2026-01-05', 0), RangeError)
@@ -203,6 +207,7 @@ t.test('properties of every term', async () => {
 
 t.test('days are read strictly and weekdays rightly', async (t) => {
   t.ok(isDay('2024-02-29'))
-  for (const wrong of ['2023-02-29', '2026-13-01', '2026-1-1', '', '2026-01-01T00:00', '今天']) t.notOk(isDay(wrong), wrong)
+  for (const wrong of ['2023-02-29', '2026-13-01', '2026-1-1', '', '2026-01-01T00:00', '今天'])
+    t.notOk(isDay(wrong), wrong)
   t.equal(weekdayOf('2026-11-24'), 2)
 })

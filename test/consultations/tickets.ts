@@ -46,7 +46,11 @@ export function ticketContract(t: Test, environment: (t: Test) => Promise<NodeJS
       const path = `/tickets/${made.number}`
       let { body: ticket } = await call(tokens.clerk, 'GET', path)
       t.match(ticket, { state: 'TO_ASSIGN', version: 1, contact: { name: '示＊＊', phone: '138****0001' } })
-      t.match(ticket.search, { queryId: /^[0-9a-f-]{36}$/, confidence: Number }, 'what the bank was asked is kept (R26)')
+      t.match(
+        ticket.search,
+        { queryId: /^[0-9a-f-]{36}$/, confidence: Number },
+        'what the bank was asked is kept (R26)'
+      )
       const act = async (as: string, action: string, body: object, status = 200) => {
         const reply = await call(as, 'POST', `${path}/${action}`, { version: ticket.version, ...body })
         t.equal(reply.status, status, `${action}: ${status === 200 ? '' : reply.body?.detail}`)
