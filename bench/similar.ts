@@ -437,28 +437,36 @@ function apartFigures(pairs: readonly Pair[]) {
   ])
 }
 
-/** 300 open tickets: everyday questions, those of the queue known and, at first, unknown. */
+/** 300 open tickets, as short as questions at a desk and as long as letters; `firstMs`: none of them read before. */
 async function speed() {
   return withCorpus(null, async (parts: SimilarNeeds) => {
     const texts = shuffled(
-      ownQuestions().flatMap(({ texts }) => texts),
+      ownQuestions().flatMap((entry) => entry.texts),
       5
     )
-    const open = texts.slice(0, 300).map((question, at) => ({ number: `T${at}`, question }))
-    const timed = (question: string) => {
-      const started = performance.now()
-      similarTickets(parts, question, open, 3)
-      return performance.now() - started
-    }
-    const first = timed('预热')
-    const times = texts.slice(300, 700).map(timed)
-    return [
-      {
+    const letters = texts.map((_, at) =>
+      Array.from({ length: 40 }, (_, more) => texts[(at * 7 + more) % texts.length]).join('，')
+    )
+    similarTickets(parts, texts[0] ?? '', [{ number: 'T', question: texts[1] ?? '' }], 3)
+    return [texts, letters].map((wordings) => {
+      const open = wordings.slice(0, 300).map((question, at) => ({ number: `T${at}`, question }))
+      const timed = (question: string) => {
+        const started = performance.now()
+        similarTickets(parts, question, open, 3)
+        return performance.now() - started
+      }
+      const first = timed(wordings[300] ?? '')
+      const times = wordings.slice(301, 501).map(timed)
+      return {
         tickets: open.length,
+        characters: percentile(
+          open.map(({ question }) => question.length),
+          0.5
+        ),
         firstMs: rounded(first, 1),
         msP50: rounded(percentile(times, 0.5), 2),
         msP95: rounded(percentile(times, 0.95), 2)
       }
-    ]
+    })
   })
 }

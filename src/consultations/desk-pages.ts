@@ -14,6 +14,7 @@ import type { Database } from '../database/open.ts'
 import type { LabelsTable } from '../database/schema.ts'
 import { NotFound } from '../errors.ts'
 import { WORKING_HOURS } from '../notices/reminders.ts'
+import { RUNG_NAMES, rungOf } from '../notices/rungs.ts'
 import type { Parts } from '../parts.ts'
 import { badge, contact as contactOf, deskOf, errorPage, facts, fullName, headOf, linksOf } from '../views/models.ts'
 import { dayLabel } from '../views/text.ts'
@@ -1273,7 +1274,7 @@ function sentence(event: TicketEvent, unitName: (id: string | null) => string): 
     case 'unmasked':
       return `查看联系方式：${event.data.reason}`
     case 'reminded':
-      return '发出提醒'
+      return `发出提醒：${reminderName(event.data.kind)}`
     case 'contactChanged':
       return '更正了联系方式'
   }
@@ -1351,4 +1352,9 @@ async function entryFor(library: Library, { search, entry }: Ticket, unit: strin
     if (item !== null && !item.retired && item.content.unit === unit) return item
   }
   return null
+}
+
+function reminderName(kind: string): string {
+  const rung = rungOf(kind)
+  return rung === null ? kind : RUNG_NAMES[rung]
 }

@@ -1,18 +1,26 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as z from 'zod'
-import { requireAction } from '../accounts/guard.ts'
+import { actorOn, requireAction, requireStaff } from '../accounts/guard.ts'
+import { HOME_OF } from '../accounts/pages.ts'
 import { instantInChina } from '../calendar/day.ts'
 import type { DeliveriesTable } from '../database/schema.ts'
 import { NotFound } from '../errors.ts'
 import type { Library } from '../content/library.ts'
 import { headOf } from '../views/models.ts'
 import { dayLabel } from '../views/text.ts'
-import { deadLetters, retryDelivery } from './bells.ts'
+import { bellOf, deadLetters, readBells, retryDelivery } from './bells.ts'
 import { ticketUrl } from './dispatch.ts'
 import { addresseeOf, NOTICE_NAMES } from './notices.ts'
 
 declare module '../views/views.ts' {
   interface Pages {
+    bell: {
+      head: Head
+      unread: boolean
+      /** Id of the newest shown: what comes after it stays unread. */
+      newest: string
+      items: { href: string; text: string; at: string; unread: boolean }[]
+    }
     notices: {
       head: Head
       total: string
@@ -32,10 +40,35 @@ declare module '../views/views.ts' {
 
 const CHANNELS: Readonly<Record<DeliveriesTable['channel'], string>> = { bell: '站内', mail: '邮件', webhook: '推送' }
 
-/** Notices that could not be sent, for the office and the administrator. */
+/** What each member of staff was told, and, for the office and the administrator, what could not be sent. */
 export const noticePages: FastifyPluginAsyncZod = async (app) => {
   const { db, library, now } = app.parts
   const preHandler = requireAction('notices')
+
+  app.get('/bell', { preHandler: requireStaff(), schema: { hide: true } }, async (request, reply) => {
+    const { id, role } = actorOn(request)
+    const { unread, items } = await bellOf(db, id)
+    return reply.page('bell', {
+      head: await headOf(library, { title: '消息' }),
+      unread: unread > 0,
+      newest: String(items[0]?.id ?? 0),
+      items: items.map(({ number, text, at, read }) => ({
+        href: `${HOME_OF[role]}/${number}`,
+        text,
+        at: momentLabel(at),
+        unread: !read
+      }))
+    })
+  })
+
+  app.post(
+    '/bell/read',
+    { preHandler: requireStaff(), schema: { hide: true, body: z.object({ upTo: z.coerce.number().int().min(0) }) } },
+    async (request, reply) => {
+      await readBells(db, actorOn(request).id, now(), request.body.upTo)
+      return reply.redirect('/bell', 303)
+    }
+  )
 
   app.get('/office/notices', { preHandler, schema: { hide: true } }, async (_, reply) => {
     const letters = await deadLetters(db)

@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { ProblemBody } from '../api-types.ts'
 import { QUALITY_DAYS, qualityOf } from '../consultations/labels.ts'
 import { NotFound } from '../errors.ts'
+import { noticesStanding } from '../notices/bells.ts'
 
 const Readiness = z.object({
   status: z.enum(['ready', 'degraded', 'starting']),
@@ -122,12 +123,20 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
       )
       const { ready, progress } = engine.status()
       const meaning = semantic?.status()
+      const notices = database.ok ? await noticesStanding(db).catch(() => null) : null
+      // Owed for an hour: the mail server or the gateway is down; citizens are served all the same.
+      const isLate = notices?.oldest != null && notices.oldest < new Date(now().getTime() - 3600_000).toISOString()
+      const outbox = {
+        ok: notices !== null && notices.dead === 0 && !isLate,
+        detail: notices === null ? null : `waiting ${notices.waiting}, undeliverable ${notices.dead}`
+      }
       const parts = {
         database,
+        outbox,
         engine: { ok: ready, detail: progress },
         ...(meaning === undefined ? {} : { semantic: { ok: meaning.state !== 'failing', detail: meaning.text } })
       }
-      const well = database.ok && meaning?.state !== 'failing'
+      const well = database.ok && outbox.ok && meaning?.state !== 'failing'
       const status = !ready ? ('starting' as const) : well ? ('ready' as const) : ('degraded' as const)
       return reply.code(ready && database.ok ? 200 : 503).send({ status, parts })
     }
