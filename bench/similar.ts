@@ -354,6 +354,8 @@ function judgedOf({ same }: Pair, confidence: number): Judged {
 function figures(pairs: readonly Pair[], said: Float64Array, places: readonly number[], threshold: number) {
   let right = 0
   let wrong = 0
+  let wrongNear = 0
+  let proposedWrong = 0
   let same = 0
   let found = 0
   for (const at of places) {
@@ -364,7 +366,11 @@ function figures(pairs: readonly Pair[], said: Float64Array, places: readonly nu
     if (pair.same) {
       right += pair.weight
       found++
-    } else wrong += pair.weight
+    } else {
+      proposedWrong++
+      wrong += pair.weight
+      if (pair.isNear) wrongNear += pair.weight
+    }
   }
   const judged = (holds: (pair: Pair) => boolean) =>
     places.flatMap((at) => (holds(pairs[at] as Pair) ? [judgedOf(pairs[at] as Pair, said[at] as number)] : []))
@@ -375,6 +381,10 @@ function figures(pairs: readonly Pair[], said: Float64Array, places: readonly nu
     aurocNear: percent(auroc(judged((pair) => pair.same || pair.isNear))),
     aurocQueue: percent(auroc(judged(() => true))),
     precision: percent(right / Math.max(right + wrong, 1e-9)),
+    /** The same where doubles are half as many and near neighbours twice. */
+    precisionHarder: percent(right / 2 / Math.max(right / 2 + wrong + wrongNear, 1e-9)),
+    right: found,
+    wrong: proposedWrong,
     recall: percent(found / Math.max(same, 1)),
     bySimilarity: percent(
       auroc(

@@ -6,7 +6,7 @@ import { decodeText } from '../indexer/sheets.ts'
 import { resolve } from 'node:path'
 import { removeSampleAccounts } from '../src/accounts/sample.ts'
 import { addStaff, addTerminal, addToken } from '../src/accounts/staff.ts'
-import { importNotice } from '../src/calendar/calendar.ts'
+import { importLines, importNotice } from '../src/calendar/calendar.ts'
 import { instantInChina } from '../src/calendar/day.ts'
 import { noticeProblemLine } from '../src/calendar/notice-file.ts'
 import { type Config, readConfig } from '../src/config.ts'
@@ -169,18 +169,13 @@ program
         return
       }
       const imported = await importNotice(db, decodeText(readFileSync(file)), 'admin', new Date().toISOString())
-      if (imported.kind === 'refused') {
-        for (const problem of imported.problems) say(`✗ ${noticeProblemLine(problem)}`)
-        say(`共 ${imported.problems.length} 处问题，什么也没有存入。`)
-        process.exitCode = 1
+      if (imported.kind === 'stored') {
+        for (const line of importLines(imported)) say(line)
         return
       }
-      for (const warning of imported.warnings) say(`提醒：${warning}`)
-      say(
-        `✓ ${imported.notice.title}（${imported.notice.source}）${imported.isNew ? '已存入' : '原来就有，没有变化'}。`
-      )
-      for (const { date, works, name } of imported.changed)
-        say(`  ${date} ${name ?? ''}：${works === null ? '不再规定' : works ? '上班' : '放假'}`)
+      for (const problem of imported.problems) say(`✗ ${noticeProblemLine(problem)}`)
+      say(`共 ${imported.problems.length} 处问题，什么也没有存入。`)
+      process.exitCode = 1
     })
   })
 

@@ -26,6 +26,7 @@ import { calendarRoutes } from './calendar/routes.ts'
 import { deskPages } from './consultations/desk-pages.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
+import { unitPages } from './consultations/unit-pages.ts'
 import { ticketRoutes } from './consultations/ticket-routes.ts'
 import { directoryPages } from './directory/pages.ts'
 import { directoryRoutes } from './directory/routes.ts'
@@ -150,6 +151,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(accountPages)
   await app.register(calendarPages)
   await app.register(deskPages)
+  await app.register(unitPages)
   await app.register(ledgerPages, parts)
   await app.register(noticePages)
   await app.register(operationRoutes)

@@ -63,7 +63,7 @@ export async function drill({ rounds, mode, environment, address }: Drill): Prom
     const { service, base } = await start(mode, environment)
     // What nobody acknowledged is sent again, and a few that were: the answers must be the same.
     const again = mode === 'late' ? [...unanswered, ...[...answers.keys()].slice(-AT_ONCE)] : []
-    for (const key of again) await post(base, key)
+    for (const key of again) await insist(() => post(base, key))
     if (round === rounds) {
       service.kill('SIGKILL')
       break
@@ -101,6 +101,18 @@ export async function drill({ rounds, mode, environment, address }: Drill): Prom
     }
   } finally {
     await db.destroy()
+  }
+}
+
+/** A service that has just started may still be busy with itself, and says so. */
+async function insist(send: () => Promise<void>): Promise<void> {
+  for (const until = Date.now() + 60_000; ; ) {
+    try {
+      return await send()
+    } catch (error) {
+      if (Date.now() > until) throw error
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
   }
 }
 

@@ -27,7 +27,7 @@ declare module '../views/views.ts' {
 }
 
 /** Where each role works. */
-const HOME_OF: Readonly<Record<Role, string>> = {
+export const HOME_OF: Readonly<Record<Role, string>> = {
   clerk: '/desk',
   liaison: '/unit',
   leader: '/unit',
