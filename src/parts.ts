@@ -187,8 +187,9 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     calendar = await openCalendar(db)
   }
 
+  let forgetting: Promise<unknown> = Promise.resolve()
   const forget = () => {
-    Promise.all([forgetOldQueries(db, config.queryLogDays, now()), forgetIntents(parts)]).catch((error: unknown) => {
+    forgetting = Promise.all([forgetOldQueries(db, config.queryLogDays, now()), forgetIntents(parts)]).catch((error: unknown) => {
       logger.warn({ err: error }, 'old rows not deleted, tried again in an hour')
     })
   }
@@ -227,7 +228,7 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     for (const timer of timers) clearInterval(timer)
     await following
     await notices.close()
-    await Promise.all([tending, saving])
+    await Promise.all([tending, saving, forgetting])
     await writer.idle()
     await queryLog.close()
     await engine.close()

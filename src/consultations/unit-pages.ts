@@ -8,6 +8,7 @@ import { type Actor, actsAs, may, ROLE_NAMES, scopeOf } from '../accounts/roles.
 import { listStaff } from '../accounts/staff.ts'
 import type { Calendar } from '../calendar/calendar.ts'
 import { instantInChina, isDay } from '../calendar/day.ts'
+import { basisLines } from '../bank/pages.ts'
 import { validityOn } from '../content/validity.ts'
 import { plainText } from '../documents/passages.ts'
 import { type CallStep, callScript } from '../notices/notices.ts'
@@ -140,7 +141,7 @@ declare module '../views/views.ts' {
       draft: {
         text: string
         longest: string
-        basis: { value: string; text: string; href: string; checked: boolean }[]
+        basis: { title: string; href: string; clauses: { value: string; text: string; checked: boolean }[] }[]
         titles: string
         /** What is stored, where it is another text than the one typed. */
         stored: string | null
@@ -808,10 +809,13 @@ function dueShown(calendar: Calendar, events: readonly TicketEvent[], due: Due) 
     switch (event.type) {
       case 'assigned':
         return [{ day: event.data.day, text: `${dayLabel(event.data.day)}交办` }]
-      case 'reopened':
-        return [{ day: calendar.nextWorkingDay(event.data.day), text: `${dayLabel(event.data.day)}咨询人说没有解决` }]
       case 'registered':
-        return [{ day: calendar.nextWorkingDay(event.data.day), text: `${dayLabel(event.data.day)}登记` }]
+      case 'reopened': {
+        const day = calendar.nextWorkingDay(event.data.day)
+        const what = event.type === 'reopened' ? '咨询人说没有解决' : '登记'
+        const from = day === event.data.day ? '' : `，从${dayLabel(day)}起算`
+        return [{ day, text: `${dayLabel(event.data.day)}${what}${from}` }]
+      }
       default:
         return []
     }
@@ -822,7 +826,7 @@ function dueShown(calendar: Calendar, events: readonly TicketEvent[], due: Due) 
     const why = recounted?.type === 'recounted' ? recounted.data.reason : '期限另有安排'
     return { text, why: `${why}。${later}`, href: null }
   }
-  const why = `${start.text}，从第二个工作日数起，第 ${ANSWER_WITHIN} 个工作日到期。${later}`
+  const why = `${start.text}，当天不算，第 ${ANSWER_WITHIN} 个工作日到期。${later}`
   return { text, why, href: `/calendar?from=${start.day}&workingDays=${ANSWER_WITHIN}` }
 }
 
@@ -890,25 +894,28 @@ async function draftForm({ library, today }: Parts, ticket: Ticket, near: readon
   const offered = [...chosen, ...near.flatMap(({ cites }) => cites)]
   const options = new Map(offered.map((one) => [basisValue(one), one]))
   const documents = await library.documents()
-  const { document: hrefOf } = linksOf(null)
+  const lines = new Map<
+    string,
+    { title: string; href: string; clauses: { value: string; text: string; checked: boolean }[] }
+  >()
+  for (const [value, { document, clause }] of options) {
+    const content = documents.get(document ?? '')?.content
+    if (content === undefined) continue
+    const validity = validityOn(content, today())
+    const note = validity === 'current' ? '' : `（${badge(validity).text}）`
+    const line = lines.get(content.id) ?? {
+      title: `《${content.title}》${content.number ?? ''}${note}`,
+      href: linksOf(null).document(content.id),
+      clauses: []
+    }
+    lines.set(content.id, line)
+    line.clauses.push({ value, text: clause ?? '全文', checked: checked.has(value) })
+  }
   const text = typed?.text ?? stored?.text ?? ''
   return {
     text,
     longest: String(LONGEST_ANSWER),
-    basis: [...options].flatMap(([value, { document, clause }]) => {
-      const content = documents.get(document ?? '')?.content
-      if (content === undefined) return []
-      const validity = validityOn(content, today())
-      const note = validity === 'current' ? '' : `（${badge(validity).text}）`
-      return [
-        {
-          value,
-          text: `《${content.title}》${content.number ?? ''}${clause === null ? '' : ` ${clause}`}${note}`,
-          href: hrefOf(content.id, clause),
-          checked: checked.has(value)
-        }
-      ]
-    }),
+    basis: [...lines.values()],
     titles:
       typed?.titles ??
       standing
@@ -975,7 +982,9 @@ async function readKey({ library, today }: Parts, key: string) {
       validity: badge(worstOf(validityOn({ status: 'current', ...content }, today()), basis)),
       text: `${content.answer}${materials}`,
       basis: basis.map(({ document, clause }) => ({ document, title: null, clause })),
-      basisText: basis.map(({ title, number, clause }) => `《${title}》${number ?? ''}${clause ?? ''}`).join('；')
+      basisText: basisLines(basis, links)
+        .map(({ title, number, clauses }) => `${title}${number ?? ''} ${clauses.map((one) => one.text).join('、')}`)
+        .join('；')
     }
   }
   if (kind !== 'document') return null
@@ -988,12 +997,12 @@ async function readKey({ library, today }: Parts, key: string) {
   const text = plainText(passage?.text ?? content.summary ?? content.title)
   return {
     label: '公开文件',
-    title: `《${content.title}》${clause ?? ''}`,
+    title: `《${content.title}》 ${clause ?? ''}`,
     href: links.document(id, anchor),
     validity: badge(validityOn(content, today())),
     text,
     basis: [{ document: id, title: null, clause }],
-    basisText: `《${content.title}》${content.number ?? ''}${clause ?? ''}`
+    basisText: `《${content.title}》${content.number ?? ''} ${clause ?? ''}`
   }
 }
 
@@ -1015,7 +1024,7 @@ async function answerShown(
       const content = documents.get(document ?? '')?.content
       return content === undefined
         ? { text: `${title ?? document ?? ''}${clause ?? ''}`, href: null }
-        : { text: `《${content.title}》${content.number ?? ''}${clause ?? ''}`, href: hrefOf(content.id, clause) }
+        : { text: `《${content.title}》${content.number ?? ''} ${clause ?? ''}`, href: hrefOf(content.id, clause) }
     }),
     by: `${personName(draft.by)}　${timeLabel(draft.at)}`
   }
@@ -1272,7 +1281,7 @@ async function slipOf({ library }: Parts, given: SlipParts) {
   const documents = await library.documents()
   const basis = (draft?.basis ?? []).map(({ document, title, clause }) => {
     const content = documents.get(document ?? '')?.content
-    return `${content === undefined ? (title ?? '') : `《${content.title}》${content.number ?? ''}`}${clause ?? ''}`
+    return `${content === undefined ? (title ?? '') : `《${content.title}》${content.number ?? ''} `}${clause ?? ''}`
   })
   return {
     title: '政策咨询交办单',

@@ -195,10 +195,12 @@ t.test('the unit’s pages in a real browser', { skip, timeout: 300_000 }, async
     ]
     for (const [screen, viewport] of Object.entries(SCREENS)) {
       for (const mode of MODES) {
-        for (const [who, path] of pages) {
+        // A ticket's page has every kind of control; at the other screen they differ by width alone.
+        const some = mode === (screen === 'phone' ? 'large' : 'high') ? pages.slice(4, 8) : []
+        for (const [who, path] of mode === 'normal' ? pages : some) {
           const page = await open(who, { viewport }, mode)
           await page.goto(path)
-          for (const summary of await page.locator('details:not([open]) > summary').all()) await summary.click()
+          await page.evaluate(`document.querySelectorAll('details').forEach((one) => { one.open = true })`)
           const { violations } = await new AxeBuilder({ page }).analyze()
           const where = `${screen} ${mode} ${who ?? 'link'} ${path.slice(0, 40)}`
           t.same(
