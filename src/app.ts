@@ -24,6 +24,7 @@ import { boardPages } from './boards/pages.ts'
 import { calendarPages } from './calendar/pages.ts'
 import { calendarRoutes } from './calendar/routes.ts'
 import { deskPages } from './consultations/desk-pages.ts'
+import { citizenPages } from './consultations/citizen-pages.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
 import { unitPages } from './consultations/unit-pages.ts'
@@ -150,6 +151,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(boardPages)
   await app.register(accountPages)
   await app.register(calendarPages)
+  await app.register(citizenPages)
   await app.register(deskPages)
   await app.register(unitPages)
   await app.register(ledgerPages, parts)

@@ -189,9 +189,11 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
 
   let forgetting: Promise<unknown> = Promise.resolve()
   const forget = () => {
-    forgetting = Promise.all([forgetOldQueries(db, config.queryLogDays, now()), forgetIntents(parts)]).catch((error: unknown) => {
-      logger.warn({ err: error }, 'old rows not deleted, tried again in an hour')
-    })
+    forgetting = Promise.all([forgetOldQueries(db, config.queryLogDays, now()), forgetIntents(parts)]).catch(
+      (error: unknown) => {
+        logger.warn({ err: error }, 'old rows not deleted, tried again in an hour')
+      }
+    )
   }
   let tending: Promise<unknown> = Promise.resolve()
   const care = () => {

@@ -52,6 +52,7 @@ export const consultationPages: FastifyPluginAsyncZod = async (app) => {
         why: [],
         choices: [],
         escalation: null,
+        consult: null,
         guidance: null,
         others: null,
         browse: null,
@@ -76,6 +77,7 @@ export const consultationPages: FastifyPluginAsyncZod = async (app) => {
         ...frame,
         head: { ...frame.head, sample },
         degraded: answer.degraded,
+        consult: `${links.home}/consult?${new URLSearchParams({ q: question, query: answer.queryId ?? '' })}`,
         guidance:
           answer.guidance === null
             ? null

@@ -181,6 +181,8 @@ export interface Pages {
     why: string[]
     choices: Choice[]
     escalation: Notice | null
+    /** Where the question is left for the unit that must answer (R27). */
+    consult: string | null
     guidance: (Contact & { reason: string }) | null
     others: { title: string; hits: Choice[] } | null
     /** Questions by topic, for those who would rather look than write (R8). */

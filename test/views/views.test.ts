@@ -97,6 +97,7 @@ const MODELS: { [Name in Reading]: [full: Pages[Name], empty: Pages[Name]] } = {
       why: [HOSTILE],
       choices: [choice],
       escalation: { title: HOSTILE, text: HOSTILE },
+      consult: HOSTILE,
       guidance: { ...contact, reason: HOSTILE },
       others: { title: HOSTILE, hits: [choice] },
       browse: {
@@ -119,6 +120,7 @@ const MODELS: { [Name in Reading]: [full: Pages[Name], empty: Pages[Name]] } = {
       why: [],
       choices: [],
       escalation: null,
+      consult: null,
       guidance: null,
       others: null,
       browse: null,
