@@ -48,8 +48,8 @@ declare module 'fastify' {
   }
 }
 
-/** Longest address taken: a question of 500 characters is 4,500 bytes when encoded. */
-const LONGEST_PARAMETER = 200
+/** Longest part of a path: a signed link to a ticket of a unit whose code has 80 characters. */
+const LONGEST_PARAMETER = 300
 /** The largest body: no public form of this version sends one. */
 const LARGEST_BODY = 64 * 1024
 /** Above this the process is drowning: better a clear 503 than an answer after a minute. */

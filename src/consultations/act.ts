@@ -10,6 +10,7 @@ import type { Transaction } from 'kysely'
 import { BadAction, NotNow, Stale } from './errors.ts'
 import { append, type Doer, type NewEvent, SYSTEM } from './events.ts'
 import { bankEntry, dueOf } from './intake.ts'
+import { maskPersonalData } from './mask.ts'
 import { chainsOf, findTicket } from './records.ts'
 import {
   ACTION_NAMES,
@@ -186,7 +187,8 @@ async function perform(doing: Performing, request: ActionRequest, { entry }: Che
     case 'accept':
       return await record(doing, 'accepted', {})
     case 'return': {
-      const { reason, unit } = request.body
+      const { unit } = request.body
+      const reason = maskPersonalData(request.body.reason)
       if (unit === ticket.unit) throw new BadAction('建议单位：不能是本单位。请写应当由哪个单位答复。')
       const toOffice = ticket.returns.length + 1 >= RETURNS_BEFORE_OFFICE
       return await withJoined(doing, await record(doing, 'returned', { reason, proposed: unit, toOffice }), null)
@@ -198,7 +200,7 @@ async function perform(doing: Performing, request: ActionRequest, { entry }: Che
     case 'approve':
       return await record(doing, 'approved', { self: ticket.draft?.by === actor.username })
     case 'revise':
-      return await record(doing, 'revised', request.body)
+      return await record(doing, 'revised', { reason: maskPersonalData(request.body.reason) })
     case 'contact':
       return await recordContact(doing, request.body)
     case 'answer':
@@ -226,7 +228,7 @@ async function perform(doing: Performing, request: ActionRequest, { entry }: Che
       return made
     }
     case 'withdraw': {
-      const made = await record(doing, 'withdrawn', request.body)
+      const made = await record(doing, 'withdrawn', { reason: maskPersonalData(request.body.reason) })
       for (const joined of await joinedTo(trx, ticket)) {
         await record({ ...doing, ticket: joined }, 'separated', { reason: `${ticket.number} 已撤回` }, SYSTEM)
       }
@@ -234,7 +236,7 @@ async function perform(doing: Performing, request: ActionRequest, { entry }: Che
     }
     case 'reopen': {
       const due = dueOf(calendar(), calendar().nextWorkingDay(day))
-      return await record(doing, 'reopened', { reason: request.body.reason, due, day })
+      return await record(doing, 'reopened', { reason: maskPersonalData(request.body.reason), due, day })
     }
   }
 }
@@ -259,7 +261,8 @@ async function recordContact(doing: Performing, body: ActionBody['contact']): Pr
     outcome: body.outcome,
     by: body.by,
     at: at.toISOString(),
-    note: body.note,
+    // Events hold no personal data: they cannot be erased.
+    note: maskPersonalData(body.note),
     day: dayOf(at),
     unreached,
     answer

@@ -29,7 +29,7 @@ export function readContact({ name, phone }: Contact): Contact {
 
 const MOBILE = /^1[3-9]\d{9}$/
 /** Area code of 3 or 4 digits, number of 7 or 8 (工信部《电信网编号计划》); the city's own 8 digits without it. */
-const LANDLINE = /^(0\d{2,3})?([2-8]\d{6,7})$/
+const LANDLINE = /^(0(?:10|2\d)|0[3-9]\d{2})?([2-8]\d{6,7})$/
 
 function readPhone(typed: string): string {
   const digits = typed
