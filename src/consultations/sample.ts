@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Actor } from '../accounts/roles.ts'
 import { dayOf } from '../calendar/day.ts'
 import type { Database } from '../database/open.ts'
@@ -66,6 +67,7 @@ function times(count: number, life: Life): Life[] {
 const DAY_MS = 24 * 3600 * 1000
 /** Between two steps: most of a working day. */
 const STEP_MS = 7 * 3600 * 1000
+const BETWEEN_MS = 20
 const SETTING = 'sample-consultations'
 
 /**
@@ -91,6 +93,8 @@ export async function layDownSampleConsultations(needs: Needs): Promise<number> 
     .execute()
   const started = needs.now().getTime()
   for (const [at, { steps, daysAgo }] of LIVES.entries()) {
+    // Whoever asks meanwhile goes first.
+    await wait(BETWEEN_MS)
     // Spread over the bank, so that units and topics differ.
     const { id: entry, question, unit } = questions[(at * 37) % questions.length] as (typeof questions)[number]
     let moment = started - daysAgo * DAY_MS
