@@ -34,6 +34,10 @@ const PAGES = [
   '/z/XZZX01/read',
   '/z/SQ01/read',
   '/z/SQ01/board',
+  '/z/XZZX01/consult?q=%E6%8A%A5%E9%94%80',
+  '/track',
+  '/track?number=ZX-XZZX01-20261123-0001-1&code=AAAAAA',
+  '/calendar?from=2026-12-25&workingDays=5',
   '/nowhere'
 ]
 
