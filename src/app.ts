@@ -20,6 +20,7 @@ import { accountPages } from './accounts/pages.ts'
 import { bankPages } from './bank/pages.ts'
 import * as z from 'zod'
 import { bankRoutes } from './bank/routes.ts'
+import { proposalPages } from './bank/proposal-pages.ts'
 import { boardPages } from './boards/pages.ts'
 import { calendarPages } from './calendar/pages.ts'
 import { calendarRoutes } from './calendar/routes.ts'
@@ -154,6 +155,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(citizenPages)
   await app.register(deskPages)
   await app.register(unitPages)
+  await app.register(proposalPages)
   await app.register(ledgerPages, parts)
   await app.register(noticePages)
   await app.register(operationRoutes)

@@ -226,7 +226,13 @@ export interface EventData {
   archived: Record<string, never>
   /** The year's holidays were published, or the office ordered otherwise. */
   recounted: { due: Due; reason: string }
-  bank: { state: 'proposed' | 'taken' | 'declined'; entry: string | null; reason: string | null }
+  bank: {
+    state: 'proposed' | 'taken' | 'declined'
+    entry: string | null
+    reason: string | null
+    /** Earlier consultations that asked the same and were told no answer: they are told now. */
+    askers: string[]
+  }
   /** Somebody looked at personal data that was masked. */
   unmasked: { reason: string }
   /** A step of the reminder ladder was taken. */
@@ -551,8 +557,10 @@ function changeOf(ticket: Ticket, event: Exclude<TicketEvent, { type: 'registere
       return { state: 'ARCHIVED' }
     case 'recounted':
       return { due: event.data.due }
-    case 'bank':
-      return { bank: event.data }
+    case 'bank': {
+      const { state, entry, reason } = event.data
+      return { bank: { state, entry, reason } }
+    }
     case 'unmasked':
     case 'reminded':
     case 'contactChanged':

@@ -16,6 +16,8 @@ export interface Item<C> {
   hash: string
   /** `YYYY-MM-DD`, China Standard Time. */
   changedOn: string
+  /** Why a person withdrew it; null where none did, or it stands. */
+  reason: string | null
   /** Length of the stored JSON. */
   characters: number
 }
@@ -122,6 +124,7 @@ export class Library {
         sample: false,
         hash: '',
         changedOn: '',
+        reason: null,
         characters: 0
       }
     )
@@ -214,6 +217,7 @@ export class Library {
         'hash',
         'sample',
         'changed_at',
+        'reason',
         withoutBody.as('content')
       ])
       .where('records.kind', '=', 'document')
@@ -242,7 +246,7 @@ export class Library {
   }
 }
 
-type Row = Pick<RevisionsTable, 'content' | 'revision' | 'retired' | 'sample' | 'hash' | 'changed_at'>
+type Row = Pick<RevisionsTable, 'content' | 'revision' | 'retired' | 'sample' | 'hash' | 'changed_at' | 'reason'>
 
 function itemOf<C>(row: Row): Item<C> {
   return {
@@ -252,6 +256,7 @@ function itemOf<C>(row: Row): Item<C> {
     sample: row.sample === 1,
     hash: row.hash,
     changedOn: dayOf(row.changed_at),
+    reason: row.reason,
     characters: row.content.length
   }
 }

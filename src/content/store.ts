@@ -54,7 +54,7 @@ const keyOf = (kind: RecordKind, id: string) => `${kind}${KEY_SEPARATOR}${id}`
  * @param sources files read whole: what came from them before and is in no file now is retired
  */
 export async function compare(
-  db: Database,
+  db: Database | Transaction<Schema>,
   incoming: readonly Incoming[],
   sources: readonly string[]
 ): Promise<Difference[]> {
@@ -111,6 +111,8 @@ export interface StoreOptions {
   by: string
   /** Instant, ISO 8601. */
   at: string
+  /** Why a person withdrew what is retired. */
+  reason?: string
   onProgress?: (done: number, total: number) => void
 }
 
@@ -121,71 +123,75 @@ export interface StoreOptions {
  * @throws {ChangedMeanwhile} when a record is no longer as it was compared
  */
 export async function storeChanges(db: Database, options: StoreOptions): Promise<{ sequence: number }> {
-  const { incoming, differences, by, at, onProgress } = options
+  return await db.transaction().execute((trx) => storeWithin(trx, options))
+}
+
+/** As `storeChanges`, in a transaction that holds something else too. */
+export async function storeWithin(trx: Transaction<Schema>, options: StoreOptions): Promise<{ sequence: number }> {
+  const { incoming, differences, by, at, reason, onProgress } = options
   const contents = new Map(incoming.map((record) => [keyOf(record.kind, record.content.id), record]))
   const wanted = differences.filter(({ change }) => change !== 'unchanged')
-  return await db.transaction().execute(async (trx) => {
-    // The counter row is locked first: change numbers are given in commit order, so a reader that follows them misses none.
-    const first = await lockSequence(trx, wanted.length)
-    const stored = await storedHeads(trx)
-    for (const { kind, id, before } of wanted) {
-      if ((stored.get(keyOf(kind, id))?.sequence ?? null) !== before) throw new ChangedMeanwhile(kind, id)
-    }
-    await moveSources(
-      trx,
-      incoming.filter((record) => record.kind !== 'district'),
-      stored
-    )
-    const insert = bulkInserter(trx)
-    let sequence = first
-    let done = 0
-    const heads: Schema['records'][] = []
-    const searchable: { kind: 'qa' | 'document'; id: string }[] = []
-    for (const difference of wanted) {
-      sequence++
-      const { kind, id, change } = difference
-      const record = contents.get(keyOf(kind, id))
-      const before = change === 'new' ? null : await currentRevision(trx, kind, id)
-      const content = record === undefined ? (before?.content as string) : JSON.stringify(record.content)
-      const retired = change === 'retired' ? (1 as const) : (0 as const)
-      const source = record?.source ?? (before?.source as string)
-      await insert.add('revisions', {
-        sequence,
-        kind,
-        id,
-        revision: (before?.revision ?? 0) + 1,
-        retired,
-        content,
-        hash: hashOf(content),
-        sample: (record === undefined ? before?.sample === 1 : record.sample) ? 1 : 0,
-        source,
-        changed_at: at,
-        changed_by: by
-      })
-      if (before !== null) await trx.deleteFrom('records').where('kind', '=', kind).where('id', '=', id).execute()
-      heads.push({ kind, id, sequence, retired, source })
-      if (kind === 'qa' || kind === 'document') searchable.push({ kind, id })
-    }
-    await insert.flush()
-    for (const head of heads) await insert.add('records', head)
-    await insert.flush()
+  // The counter row is locked first: change numbers are given in commit order, so a reader that follows them misses none.
+  const first = await lockSequence(trx, wanted.length)
+  const stored = await storedHeads(trx)
+  for (const { kind, id, before } of wanted) {
+    if ((stored.get(keyOf(kind, id))?.sequence ?? null) !== before) throw new ChangedMeanwhile(kind, id)
+  }
+  await moveSources(
+    trx,
+    incoming.filter((record) => record.kind !== 'district'),
+    stored
+  )
+  const insert = bulkInserter(trx)
+  let sequence = first
+  let done = 0
+  const heads: Schema['records'][] = []
+  const searchable: { kind: 'qa' | 'document'; id: string }[] = []
+  for (const difference of wanted) {
+    sequence++
+    const { kind, id, change } = difference
+    const record = contents.get(keyOf(kind, id))
+    const before = change === 'new' ? null : await currentRevision(trx, kind, id)
+    const content = record === undefined ? (before?.content as string) : JSON.stringify(record.content)
+    const retired = change === 'retired' ? (1 as const) : (0 as const)
+    const source = record?.source ?? (before?.source as string)
+    await insert.add('revisions', {
+      sequence,
+      kind,
+      id,
+      revision: (before?.revision ?? 0) + 1,
+      retired,
+      content,
+      hash: hashOf(content),
+      sample: (record === undefined ? before?.sample === 1 : record.sample) ? 1 : 0,
+      source,
+      changed_at: at,
+      changed_by: by,
+      reason: reason ?? null
+    })
+    if (before !== null) await trx.deleteFrom('records').where('kind', '=', kind).where('id', '=', id).execute()
+    heads.push({ kind, id, sequence, retired, source })
+    if (kind === 'qa' || kind === 'document') searchable.push({ kind, id })
+  }
+  await insert.flush()
+  for (const head of heads) await insert.add('records', head)
+  await insert.flush()
 
-    const segmenter = openSegmenter(await vocabularyOf(trx))
-    const retired = new Set(wanted.filter((d) => d.change === 'retired').map((d) => keyOf(d.kind, d.id)))
-    const fresh = new Set(wanted.filter((d) => d.change === 'new').map((d) => keyOf(d.kind, d.id)))
-    for (const { kind, id } of searchable) {
-      const key = keyOf(kind, id)
-      if (!fresh.has(key)) await forgetEntries(trx, kind, id)
-      if (!retired.has(key)) {
-        const record = contents.get(key) as Incoming
-        await writeEntries(insert, record.kind as 'qa' | 'document', record.content, dayOf(at), segmenter)
-      }
-      onProgress?.(++done, searchable.length)
+  const segmenter = openSegmenter(await vocabularyOf(trx))
+  const retired = new Set(wanted.filter((d) => d.change === 'retired').map((d) => keyOf(d.kind, d.id)))
+  const fresh = new Set(wanted.filter((d) => d.change === 'new').map((d) => keyOf(d.kind, d.id)))
+  for (const { kind, id } of searchable) {
+    const key = keyOf(kind, id)
+    if (!fresh.has(key)) await forgetEntries(trx, kind, id)
+    if (!retired.has(key)) {
+      const record = contents.get(key) as Incoming
+      await writeEntries(insert, record.kind as 'qa' | 'document', record.content, dayOf(at), segmenter)
     }
-    await insert.flush()
-    await renew(trx, segmenter, await staleRecords(trx, segmenter), onProgress)
-    return { sequence }
-  })
+    onProgress?.(++done, searchable.length)
+  }
+  await insert.flush()
+  await renew(trx, segmenter, await staleRecords(trx, segmenter), onProgress)
+  return { sequence }
 }
 
 /** Stored words and synonyms, for the segmenter. */

@@ -11,6 +11,7 @@ import * as calendar from './migrations/0004-calendar.ts'
 import * as accounts from './migrations/0005-accounts.ts'
 import * as consultations from './migrations/0006-consultations.ts'
 import * as notices from './migrations/0007-notices.ts'
+import * as bank from './migrations/0008-bank.ts'
 import type { Schema } from './schema.ts'
 import { SafeSqliteDialect } from './sqlite-dialect.ts'
 
@@ -26,7 +27,8 @@ const MIGRATIONS: Record<string, Migration> = {
   '0004-calendar': calendar,
   '0005-accounts': accounts,
   '0006-consultations': consultations,
-  '0007-notices': notices
+  '0007-notices': notices,
+  '0008-bank': bank
 }
 
 /** The database holds migrations this program does not know: a newer version wrote it. */

@@ -46,6 +46,8 @@ export interface RevisionsTable {
   /** Instant, ISO 8601 UTC. */
   changed_at: string
   changed_by: string
+  /** Why it was withdrawn, where a person withdrew it. */
+  reason: string | null
 }
 
 /**
@@ -326,6 +328,19 @@ export interface ProposalsTable {
   reason: string | null
 }
 
+/** A sheet uploaded to the bank that waits for its confirmation; forgotten after a day. */
+export interface UploadsTable {
+  id: string
+  /** File name, the source of its records. */
+  name: string
+  /** Base64. */
+  bytes: string
+  /** JSON: indexer/report.ts Report, what loading it would do. */
+  report: string
+  made_at: string
+  made_by: string
+}
+
 /** A half-typed registration left for the next person at the desk; encrypted. */
 export interface ParkedTable {
   id: string
@@ -393,6 +408,7 @@ export interface Schema {
   intents: IntentsTable
   outbox: OutboxTable
   proposals: ProposalsTable
+  uploads: UploadsTable
   parked: ParkedTable
   trails: TrailsTable
   deliveries: DeliveriesTable

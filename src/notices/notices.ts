@@ -72,7 +72,7 @@ export const NOTICE_NAMES: Readonly<Record<NoticeKind, string>> = {
 /** A notice an event owes, as it goes into the outbox. */
 export interface NewNotice {
   kind: NoticeKind
-  /** `unit:ID:liaison`, `unit:ID:leader`, `zone:ID`, `office`, `citizen`, or `citizen:NUMBER` for one joined to the ticket. */
+  /** `unit:ID:liaison`, `unit:ID:leader`, `zone:ID`, `office`, `citizen`, or `citizen:NUMBER` for another consultant who asked the same. */
   recipient: string
   data: NoticeData
 }
@@ -143,7 +143,7 @@ export function noticesFor(event: TicketEvent, before: Ticket | null, after: Tic
     case 'bank':
       if (event.data.state === 'proposed') return tell('bank-proposed', ...people('leader'))
       if (event.data.state === 'declined') return tell('bank-declined', ...people('liaison'))
-      return tell('bank-taken', ...joined.map((number) => `citizen:${number}`))
+      return tell('bank-taken', ...event.data.askers.map((number) => `citizen:${number}`))
     case 'reminded': {
       const rung = rungOf(event.data.kind)
       return rung === null ? [] : tell(rung, ...event.data.to)

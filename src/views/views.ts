@@ -429,6 +429,7 @@ const SAID: Record<string, string> = {
   guided: '已登记引导。',
   withdrawn: '已撤回。',
   reopened: '已重新办理。',
+  proposed: '已送分管领导审核。',
   taken: '已入库，检索马上可以查到。',
   declined: '已登记不入库的理由。',
   sent: '已重新发送。'
