@@ -24,11 +24,14 @@ import { proposalPages } from './bank/proposal-pages.ts'
 import { boardPages } from './boards/pages.ts'
 import { calendarPages } from './calendar/pages.ts'
 import { calendarRoutes } from './calendar/routes.ts'
-import { deskPages } from './consultations/desk-pages.ts'
+import { deskPages } from './consultations/desk/pages.ts'
+import { deskTicketPages } from './consultations/desk/ticket-pages.ts'
+import { trailPages } from './consultations/desk/trail-pages.ts'
 import { citizenPages } from './consultations/citizen-pages.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
-import { unitPages } from './consultations/unit-pages.ts'
+import { unitPages } from './consultations/unit/pages.ts'
+import { standInPages } from './consultations/unit/stand-ins.ts'
 import { ticketRoutes } from './consultations/ticket-routes.ts'
 import { directoryPages } from './directory/pages.ts'
 import { directoryRoutes } from './directory/routes.ts'
@@ -154,7 +157,10 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(calendarPages)
   await app.register(citizenPages)
   await app.register(deskPages)
+  await app.register(deskTicketPages)
+  await app.register(trailPages)
   await app.register(unitPages)
+  await app.register(standInPages)
   await app.register(proposalPages)
   await app.register(ledgerPages, parts)
   await app.register(noticePages)

@@ -16,6 +16,7 @@ import { readStored } from './contacts.ts'
 import { ConsultationNotFound, NoticeUnseen } from './errors.ts'
 import { eventsOf } from './events.ts'
 import { LONGEST_CONSULTATION, register } from './intake.ts'
+import { LONGEST_REASON } from './limits.ts'
 import { readCode, readNumber } from './numbers.ts'
 import { isReopenable, rate } from './rating.ts'
 import { findOwn, findTicket, listTickets } from './records.ts'
@@ -26,7 +27,6 @@ const MOST_LISTED = 200
 const LISTED = 50
 /** Text a unit writes; longer ones are documents. */
 const LONGEST_ANSWER = 20_000
-const LONGEST_REASON = 1000
 
 const Registered = z.object({
   number: z.string(),

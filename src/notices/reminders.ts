@@ -86,7 +86,7 @@ export async function remind({ db, logger, calendar, appendReminder }: Needs, no
 }
 
 /** The office's hours, or ours where it has set none that can be read. */
-async function workingHours(db: Database): Promise<typeof WORKING_HOURS> {
+export async function workingHours(db: Database): Promise<typeof WORKING_HOURS> {
   const row = await db.selectFrom('settings').select('value').where('name', '=', 'working-hours').executeTakeFirst()
   if (row === undefined) return WORKING_HOURS
   try {
