@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { openSession } from '../../src/accounts/sessions.ts'
 import { addStaff } from '../../src/accounts/staff.ts'
-import { deskPages } from '../../src/consultations/desk-pages.ts'
+import { deskPages } from '../../src/consultations/desk/pages.ts'
 import { eventsOf } from '../../src/consultations/events.ts'
 import { labelOn } from '../../src/consultations/labels.ts'
 import { park } from '../../src/consultations/parked.ts'
