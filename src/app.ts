@@ -30,6 +30,7 @@ import { trailPages } from './consultations/desk/trail-pages.ts'
 import { citizenPages } from './consultations/citizen-pages.ts'
 import { consultationPages } from './consultations/pages.ts'
 import { consultationRoutes } from './consultations/routes.ts'
+import { officePages } from './consultations/office/pages.ts'
 import { unitPages } from './consultations/unit/pages.ts'
 import { standInPages } from './consultations/unit/stand-ins.ts'
 import { ticketRoutes } from './consultations/ticket-routes.ts'
@@ -159,6 +160,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(deskPages)
   await app.register(deskTicketPages)
   await app.register(trailPages)
+  await app.register(officePages)
   await app.register(unitPages)
   await app.register(standInPages)
   await app.register(proposalPages)

@@ -17,6 +17,8 @@ declare module '../../views/views.ts' {
   interface Pages {
     'desk-ticket': {
       head: Head
+      /** Where the forms are sent: `/desk/NUMBER` or `/office/NUMBER`. */
+      path: string
       number: string
       version: string
       state: Badge
@@ -28,7 +30,9 @@ declare module '../../views/views.ts' {
       canUnmask: boolean
       answer: { title: string; paragraphs: string[]; facts: Fact[] } | null
       history: { at: string; text: string }[]
-      assign: { suggested: Option[]; units: Option[]; due: string } | null
+      assign: { title: string; suggested: Option[]; units: Option[]; coUnits: Option[]; due: string } | null
+      /** The office sends an answer back before the citizen is told. */
+      revise: boolean
       answers: { question: string; found: Found } | null
       guide: Option[] | null
       join: { number: string; question: string; detail: string }[] | null
@@ -52,6 +56,7 @@ interface TicketGiven {
   question?: string | null
 }
 
+/** The page of one consultation as the desk and the office see it. */
 export async function ticketPage(parts: Parts, actor: Actor, ticket: Ticket, given: TicketGiven) {
   const { db, library, calendar, today } = parts
   const view = await viewTicket(parts, actor, ticket)
@@ -68,6 +73,7 @@ export async function ticketPage(parts: Parts, actor: Actor, ticket: Ticket, giv
   const isClerk = actor.zone !== null
   return {
     head: await headOf(library, { title: `咨询 ${ticket.number}`, zone, sample: ticket.chain === 'sample' }),
+    path: pathOf(actor, ticket.number),
     number: ticket.number,
     version: String(ticket.version),
     state: { code: view.answeredAt === null ? 'state' : 'done', text: view.stateName },
@@ -92,12 +98,24 @@ export async function ticketPage(parts: Parts, actor: Actor, ticket: Ticket, giv
             paragraphs: entry.content.answer.split('\n'),
             facts: facts(['编号', entry.content.id], ['版本', versionLabel(ticket.entry?.version ?? entry.version)])
           }
-        : ticket.draft !== null && ticket.answeredAt !== null
-          ? { title: '答复', paragraphs: ticket.draft.text.split('\n'), facts: [] }
+        : ticket.draft !== null && (ticket.answeredAt !== null || actor.role === 'office')
+          ? {
+              title: ticket.answeredAt === null ? `拟写的答复（${view.stateName}，还没有告知咨询人）` : '答复',
+              paragraphs: ticket.draft.text.split('\n'),
+              facts: []
+            }
           : null,
     history: historyOf(await eventsOf(db, ticket.number), await personNames(db, unitName), unitName),
     assign:
-      may('assign') && choices !== null ? { ...choices, due: assignDue(ticket, dueOf(calendar(), today())) } : null,
+      may('assign') && choices !== null
+        ? {
+            title: ticket.toOffice ? '指定交办（已退回两次，指定后不能再退）' : '交办',
+            ...choices,
+            coUnits: choices.units.map((unit) => ({ ...unit, selected: false })),
+            due: assignDue(ticket, dueOf(calendar(), today()))
+          }
+        : null,
+    revise: actor.role === 'office' && may('revise'),
     answers: canAnswer ? { question: search, found: await find(parts, search, ticket.zone) } : null,
     guide:
       may('guide') && choices !== null
@@ -118,3 +136,8 @@ const notIn = (some: readonly Option[]) => (one: Option) => !some.some(({ value 
 /** A returned one keeps the citizen's date (domain model 2.2, rule 2). */
 const assignDue = (ticket: Ticket, due: Due) =>
   ticket.returns.length > 0 && ticket.due !== null ? `退回重新交办，期限不变：${dueLine(ticket.due)}。` : dueText(due)
+
+/** The page of a consultation for this person: the desk's, or the office's. */
+export function pathOf({ role }: Pick<Actor, 'role'>, number: string): string {
+  return `${role === 'office' ? '/office' : '/desk'}/${encodeURIComponent(number)}`
+}

@@ -22,14 +22,19 @@ import { hrefOf } from './lists.ts'
 import { doneAt } from './pages.ts'
 import { deskChannel, forPeople } from './screen.ts'
 import { entryFor, slipOf, zoneFacts } from './slips.ts'
-import { ticketPage } from './ticket-page.ts'
+import { pathOf, ticketPage } from './ticket-page.ts'
+
+/** The desk's pages, and the same for the office, which sees all zones (R39). */
+const PLACES = [
+  ['/desk', requireStaff('clerk', 'office')],
+  ['/office', requireStaff('office')]
+] as const
 
 /** One consultation at the desk, and what is printed for the citizen (R24–R29). */
 export const deskTicketPages: FastifyPluginAsyncZod = async (app) => {
   const { parts } = app
   const { db, library } = parts
   const hide = true
-  const staffOnly = requireStaff('clerk', 'office')
   const Numbered = z.object({ number: z.string().max(80) })
 
   async function own(request: FastifyRequest): Promise<Ticket> {
@@ -39,92 +44,97 @@ export const deskTicketPages: FastifyPluginAsyncZod = async (app) => {
     return ticket
   }
 
-  app.get(
-    '/desk/:number',
-    {
-      onRequest: staffOnly,
-      schema: { hide, params: Numbered, querystring: z.object({ q: z.string().max(LONGEST_QUESTION).optional() }) }
-    },
-    async (request, reply) => {
-      const { q } = request.query
-      const given = q === undefined ? {} : { search: q }
-      return reply.page('desk-ticket', await ticketPage(parts, actorOn(request), await own(request), given))
-    }
-  )
-
-  app.post(
-    '/desk/:number/:action',
-    {
-      onRequest: staffOnly,
-      bodyLimit: LARGEST_FORM,
-      schema: {
-        hide,
-        params: Numbered.extend({ action: z.enum(['assign', 'answer', 'guide', 'join', 'withdraw', 'reopen']) }),
-        body: z.object({
-          version: z.coerce.number().int().catch(0),
-          unit: typedText,
-          otherUnit: typedText,
-          entry: typedText,
-          number: typedText,
-          reason: typedText,
-          back: z.enum(['desk', '']).catch('')
-        })
+  for (const [place, staffOnly] of PLACES) {
+    app.get(
+      `${place}/:number`,
+      {
+        onRequest: staffOnly,
+        schema: { hide, params: Numbered, querystring: z.object({ q: z.string().max(LONGEST_QUESTION).optional() }) }
+      },
+      async (request, reply) => {
+        const { q } = request.query
+        const given = q === undefined ? {} : { search: q }
+        return reply.page('desk-ticket', await ticketPage(parts, actorOn(request), await own(request), given))
       }
-    },
-    async (request, reply) => {
-      const actor = actorOn(request)
-      const ticket = await own(request)
-      const { action } = request.params
-      const { version, back } = request.body
-      try {
-        const todo = todoOf(action, request.body)
-        const made = await act(parts, actor, ticket.number, version, todo)
-        if (todo.action === 'answer') await labelTicket(parts, request, made.number, todo.body.entry)
-        if (todo.action === 'guide') await labelTicket(parts, request, made.number, null)
-      } catch (error) {
-        if (!(error instanceof Stale && (await wasSent(db, actor, ticket.number, version, action)))) {
-          const { message, status } = forPeople(error)
-          const given = { problem: message, reason: request.body.reason }
-          const fresh = await own(request)
-          return reply.code(status).page('desk-ticket', await ticketPage(parts, actor, fresh, given))
+    )
+
+    app.post(
+      `${place}/:number/:action`,
+      {
+        onRequest: staffOnly,
+        bodyLimit: LARGEST_FORM,
+        schema: {
+          hide,
+          params: Numbered.extend({ action: z.enum(DESK_ACTIONS) }),
+          body: z.object({
+            version: z.coerce.number().int().catch(0),
+            unit: typedText,
+            otherUnit: typedText,
+            coUnit: typedText,
+            entry: typedText,
+            number: typedText,
+            reason: typedText,
+            back: z.enum(['desk', '']).catch('')
+          })
         }
-      }
-      if (back === 'desk') return reply.redirect(doneAt(ticket.number, deskChannel(ticket.channel)), 303)
-      return reply.redirect(`${hrefOf(ticket.number)}?said=${SAID[action]}`, 303)
-    }
-  )
-
-  app.post(
-    '/desk/:number/unmask',
-    { onRequest: staffOnly, schema: { hide, params: Numbered, body: z.object({ reason: typedText }) } },
-    async (request, reply) => {
-      const actor = actorOn(request)
-      const ticket = await own(request)
-      const reason = request.body.reason.trim()
-      if (!mayOn(actor, 'unmask', ticket)) throw new NotAllowed(whoMay('unmask'), ROLE_NAMES[actor.role])
-      if (reason === '' || reason.length > LONGEST_REASON) {
-        const problem = `查看原因：请写明为什么要看（不超过${LONGEST_REASON}个字），这一步会留下记录。`
-        return reply.code(422).page('desk-ticket', await ticketPage(parts, actor, ticket, { problem, reason }))
-      }
-      const seen = await parts.writer.write(async (trx) => {
-        const { number, chain } = ticket
-        return await append(
-          trx,
-          { chain, number, ticket: (await findTicket(trx, number)) ?? ticket },
-          {
-            type: 'unmasked',
-            data: { reason },
-            by: { actor: actor.username, role: actor.role },
-            at: parts.now().toISOString()
+      },
+      async (request, reply) => {
+        const actor = actorOn(request)
+        const ticket = await own(request)
+        const { action } = request.params
+        const { version, back } = request.body
+        try {
+          const todo = todoOf(action, request.body)
+          const made = await act(parts, actor, ticket.number, version, todo)
+          if (todo.action === 'answer') await labelTicket(parts, request, made.number, todo.body.entry)
+          if (todo.action === 'guide') await labelTicket(parts, request, made.number, null)
+        } catch (error) {
+          if (!(error instanceof Stale && (await wasSent(db, actor, ticket.number, version, action)))) {
+            const { message, status } = forPeople(error)
+            const given = { problem: message, reason: request.body.reason }
+            const fresh = await own(request)
+            return reply.code(status).page('desk-ticket', await ticketPage(parts, actor, fresh, given))
           }
-        )
-      })
-      const stored = await readStored(db, parts.fieldKey, ticket.number)
-      const plain = stored?.contact ?? null
-      const question = stored?.question ?? null
-      return reply.page('desk-ticket', await ticketPage(parts, actor, seen, { plain, question }))
-    }
-  )
+        }
+        if (back === 'desk') return reply.redirect(doneAt(ticket.number, deskChannel(ticket.channel)), 303)
+        return reply.redirect(`${pathOf(actor, ticket.number)}?said=${SAID[action]}`, 303)
+      }
+    )
+
+    app.post(
+      `${place}/:number/unmask`,
+      { onRequest: staffOnly, schema: { hide, params: Numbered, body: z.object({ reason: typedText }) } },
+      async (request, reply) => {
+        const actor = actorOn(request)
+        const ticket = await own(request)
+        const reason = request.body.reason.trim()
+        if (!mayOn(actor, 'unmask', ticket)) throw new NotAllowed(whoMay('unmask'), ROLE_NAMES[actor.role])
+        if (reason === '' || reason.length > LONGEST_REASON) {
+          const problem = `查看原因：请写明为什么要看（不超过${LONGEST_REASON}个字），这一步会留下记录。`
+          return reply.code(422).page('desk-ticket', await ticketPage(parts, actor, ticket, { problem, reason }))
+        }
+        const seen = await parts.writer.write(async (trx) => {
+          const { number, chain } = ticket
+          return await append(
+            trx,
+            { chain, number, ticket: (await findTicket(trx, number)) ?? ticket },
+            {
+              type: 'unmasked',
+              data: { reason },
+              by: { actor: actor.username, role: actor.role },
+              at: parts.now().toISOString()
+            }
+          )
+        })
+        const stored = await readStored(db, parts.fieldKey, ticket.number)
+        const plain = stored?.contact ?? null
+        const question = stored?.question ?? null
+        return reply.page('desk-ticket', await ticketPage(parts, actor, seen, { plain, question }))
+      }
+    )
+  }
+
+  const staffOnly = PLACES[0][1]
 
   app.get('/desk/:number/slip', { onRequest: staffOnly, schema: { hide, params: Numbered } }, async (request, reply) =>
     reply.page('slip', await slipOf(parts, request, await own(request)))
@@ -162,41 +172,48 @@ export const deskTicketPages: FastifyPluginAsyncZod = async (app) => {
   )
 }
 
+const DESK_ACTIONS = ['assign', 'answer', 'guide', 'join', 'revise', 'withdraw', 'reopen'] as const
+
+type DeskAction = (typeof DESK_ACTIONS)[number]
+
 const SAID = {
   assign: 'assigned',
   answer: 'answered',
   guide: 'guided',
   join: 'joined',
+  revise: 'revised',
   withdraw: 'withdrawn',
   reopen: 'reopened'
-} as const
-
-type DeskAction = keyof typeof SAID
+} as const satisfies Record<DeskAction, string>
 
 const EVENT_OF: Record<DeskAction, TicketEvent['type']> = {
   assign: 'assigned',
   answer: 'answered',
   guide: 'guided',
   join: 'joined',
+  revise: 'revised',
   withdraw: 'withdrawn',
   reopen: 'reopened'
 }
 
 function todoOf(
   action: DeskAction,
-  body: Record<'unit' | 'otherUnit' | 'entry' | 'number' | 'reason', string>
+  body: Record<'unit' | 'otherUnit' | 'coUnit' | 'entry' | 'number' | 'reason', string>
 ): ActionRequest {
   const reason = body.reason.trim()
   const unit = unitIn(body)
   switch (action) {
     case 'assign':
+      if (unit === '') throw new BadAction('答复单位：请选一个单位。')
+      return { action, body: { unit, coUnits: body.coUnit === '' || body.coUnit === unit ? [] : [body.coUnit] } }
     case 'guide':
-      if (unit === '') throw new BadAction(`${action === 'assign' ? '答复单位' : '引导单位'}：请选一个单位。`)
+      if (unit === '') throw new BadAction('引导单位：请选一个单位。')
       return { action, body: { unit } }
     case 'answer':
       return { action, body: { entry: body.entry } }
     case 'join':
       return { action, body: { number: readNumber(body.number) ?? body.number.trim() } }
+    case 'revise':
     case 'withdraw':
     case 'reopen':
       if (reason === '') throw new BadAction('原因：请写明原因，这一步会留下记录。')
