@@ -17,6 +17,7 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { guard } from './accounts/guard.ts'
 import { accountPages } from './accounts/pages.ts'
+import { settingsPages } from './accounts/settings-pages.ts'
 import { bankPages } from './bank/pages.ts'
 import * as z from 'zod'
 import { bankRoutes } from './bank/routes.ts'
@@ -161,6 +162,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(deskTicketPages)
   await app.register(trailPages)
   await app.register(officePages)
+  await app.register(settingsPages)
   await app.register(unitPages)
   await app.register(standInPages)
   await app.register(proposalPages)

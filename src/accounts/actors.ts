@@ -63,6 +63,17 @@ async function approvesItsOwn(db: Database, unit: string): Promise<boolean> {
   return people.length === 1
 }
 
+/** Units the office lets approve their own. */
+export async function unitsApprovingOwn(db: Database): Promise<Set<string>> {
+  const rows = await db
+    .selectFrom('settings')
+    .select('name')
+    .where('name', 'like', `${selfApproval('')}%`)
+    .where('value', '=', 'true')
+    .execute()
+  return new Set(rows.map(({ name }) => name.slice(selfApproval('').length)))
+}
+
 /** The office lets a unit of one person approve its own, or no longer. */
 export async function setSelfApproval(
   db: Database,

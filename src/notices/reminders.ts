@@ -96,6 +96,23 @@ export async function workingHours(db: Database): Promise<typeof WORKING_HOURS> 
   }
 }
 
+/** Sets the office's hours, `HH:MM` both; false where they are none. */
+export async function setWorkingHours(
+  db: Database,
+  hours: { from: string; until: string },
+  { by, now }: { by: string; now: Date }
+): Promise<boolean> {
+  const read = Hours.safeParse(hours)
+  if (!read.success) return false
+  const row = { value: JSON.stringify(read.data), changed_at: now.toISOString(), changed_by: by }
+  await db
+    .insertInto('settings')
+    .values({ name: 'working-hours', ...row })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet(row))
+    .execute()
+  return true
+}
+
 function timeOf(instant: Date | string): string {
   return instantInChina(instant).slice(11, 16)
 }

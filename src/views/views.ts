@@ -432,7 +432,9 @@ const SAID: Record<string, string> = {
   proposed: '已送分管领导审核。',
   taken: '已入库，检索马上可以查到。',
   declined: '已登记不入库的理由。',
-  sent: '已重新发送。'
+  sent: '已重新发送。',
+  signedOut: '已让这个账号退出所有登录。',
+  disabled: '已停用。'
 }
 
 function saidOf({ query }: FastifyRequest): string | null {
