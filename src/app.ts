@@ -21,6 +21,7 @@ import { settingsPages } from './accounts/settings-pages.ts'
 import { bankPages } from './bank/pages.ts'
 import * as z from 'zod'
 import { bankRoutes } from './bank/routes.ts'
+import { uploadPages } from './bank/upload-pages.ts'
 import { proposalPages } from './bank/proposal-pages.ts'
 import { boardPages } from './boards/pages.ts'
 import { calendarPages } from './calendar/pages.ts'
@@ -166,6 +167,7 @@ export async function buildApp(parts: Parts, logger: FastifyBaseLogger): Promise
   await app.register(unitPages)
   await app.register(standInPages)
   await app.register(proposalPages)
+  await app.register(uploadPages)
   await app.register(ledgerPages, parts)
   await app.register(noticePages)
   await app.register(operationRoutes)

@@ -376,6 +376,7 @@ const STAFF_PAGES: Record<Role, readonly Link[]> = {
   ],
   leader: [
     { text: '待办', href: '/unit' },
+    { text: '问答库', href: '/office/bank' },
     { text: '台账', href: '/ledger' }
   ],
   office: [
@@ -434,7 +435,10 @@ const SAID: Record<string, string> = {
   declined: '已登记不入库的理由。',
   sent: '已重新发送。',
   signedOut: '已让这个账号退出所有登录。',
-  disabled: '已停用。'
+  disabled: '已停用。',
+  loaded: '已存入，检索马上可以查到。',
+  retired: '已撤下。',
+  restored: '已恢复。'
 }
 
 function saidOf({ query }: FastifyRequest): string | null {

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { Database, DatabaseAddress } from '../../database/open.ts'
+import { startWorker } from '../../worker.ts'
 import type { EngineStatus, SearchEngine, TermSource } from '../search-engine.ts'
 import { storedEntries } from '../stored-entries.ts'
 import type { RecordChange } from '../tokens.ts'
@@ -171,13 +172,7 @@ class Engine implements EmbeddedEngine {
 
   #readInWorker(): Promise<IndexParts> {
     return new Promise((resolve, reject) => {
-      // tsx does not reach into worker threads by itself.
-      const tsx = JSON.stringify(import.meta.resolve('tsx/esm/api'))
-      const file = JSON.stringify(new URL('./build-worker.ts', import.meta.url).href)
-      const start = import.meta.url.endsWith('.ts')
-        ? `import(${tsx}).then(({ register }) => { register(); return import(${file}) })`
-        : `import(${file})`
-      const worker = new Worker(start, { eval: true, execArgv: [], workerData: this.#address })
+      const worker = startWorker(new URL('./build-worker.ts', import.meta.url), this.#address)
       this.#worker = worker
       worker.on('message', (message: BuildMessage) => {
         if (message.kind === 'built') resolve(message.parts)
