@@ -548,7 +548,8 @@ function changeOf(ticket: Ticket, event: Exclude<TicketEvent, { type: 'registere
         bank: null,
         assignedAt: ticket.unit === null ? null : at,
         assignedOn: ticket.unit === null ? null : event.data.day,
-        assignedBy: ticket.unit === null ? null : actor
+        // The citizen sent it back to the unit it had; who gave it to that unit still did.
+        assignedBy: ticket.unit === null ? null : ticket.assignedBy
       }
     }
     case 'closed':

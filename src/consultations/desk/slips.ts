@@ -11,7 +11,7 @@ import type { Contact as ContactBlock, Fact } from '../../views/views.ts'
 import { readStored } from '../contacts.ts'
 import { trackPath } from '../intake.ts'
 import { dueLine, timeLabel } from '../shown.ts'
-import { STATE_NAMES, type Ticket } from '../ticket.ts'
+import { STATE_NAMES, type Ticket, OPEN } from '../ticket.ts'
 import { hrefOf } from './lists.ts'
 
 declare module '../../views/views.ts' {
@@ -80,7 +80,7 @@ export async function slipOf(parts: Parts, request: FastifyRequest, ticket: Tick
       ['单位电话', unit?.phone ?? null],
       ['答复期限', ticket.due === null ? null : dueLine(ticket.due)]
     ),
-    advice: isSettled
+    advice: !OPEN.has(ticket.state)
       ? ['回去以后还有不清楚的，带这张单子来，或者打下面的电话。']
       : [
           '答复单位会按您留的电话联系您，请留意来电。',

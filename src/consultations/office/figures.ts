@@ -171,13 +171,6 @@ export async function listBehind(
   return { tickets: rows.map(({ ticket }) => JSON.parse(ticket) as Ticket), total }
 }
 
-/** How many there are behind a figure. */
-export async function countBehind(db: Database, filter: Filter, days: Days): Promise<number> {
-  const { rows } = await sql<{ total: number }>`select count(*) as total from consultations
-    where ${conditionOf(db, filter, days)}`.execute(db)
-  return Number(rows[0]?.total ?? 0)
-}
-
 /** How many wait unassigned since an earlier day, by zone. */
 export async function waitingByZone(db: Database, chain: Chain, days: Days): Promise<Map<string, number>> {
   const where = conditionOf(db, { chain, show: 'waiting', unit: null, zone: null }, days)
