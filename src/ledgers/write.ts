@@ -69,7 +69,8 @@ async function* json({ title, facts, columns, filters, pages }: Sheet): AsyncGen
 }
 
 async function* csv({ columns, pages }: Sheet): AsyncGenerator<string> {
-  const options = { escape_formulas: true, record_delimiter: 'windows' } as const
+  // Only the whole delimiter is quoted by itself: an answer of two lines would be two rows.
+  const options = { escape_formulas: true, record_delimiter: 'windows', quoted_match: /[\r\n]/ } as const
   yield stringify([columns.map(({ title }) => title)], { ...options, bom: true })
   for await (const rows of pages) {
     yield stringify(
