@@ -15,12 +15,15 @@ export async function freePort(): Promise<number> {
 export async function startProcess(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
-  path: string
+  path: string,
+  /** A program that runs it and watches: `strace` with its options. */
+  under: readonly string[] = []
 ): Promise<{ child: ChildProcess; origin: string; tookMs: number; stop: () => Promise<void> }> {
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   const started = performance.now()
-  const child = spawn(process.execPath, args, {
+  const [program = process.execPath, ...rest] = [...under, process.execPath, ...args]
+  const child = spawn(program, rest, {
     env: { ...process.env, ...environment, PORT: String(port) },
     stdio: ['ignore', 'ignore', 'inherit']
   })
