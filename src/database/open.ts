@@ -12,6 +12,7 @@ import * as accounts from './migrations/0005-accounts.ts'
 import * as consultations from './migrations/0006-consultations.ts'
 import * as notices from './migrations/0007-notices.ts'
 import * as bank from './migrations/0008-bank.ts'
+import * as office from './migrations/0009-office.ts'
 import type { Schema } from './schema.ts'
 import { SafeSqliteDialect } from './sqlite-dialect.ts'
 
@@ -28,7 +29,8 @@ const MIGRATIONS: Record<string, Migration> = {
   '0005-accounts': accounts,
   '0006-consultations': consultations,
   '0007-notices': notices,
-  '0008-bank': bank
+  '0008-bank': bank,
+  '0009-office': office
 }
 
 /** The database holds migrations this program does not know: a newer version wrote it. */

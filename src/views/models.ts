@@ -122,9 +122,9 @@ export function areasOf({ content }: Item<Zone>): Area[] {
       facts: inRoom
     },
     consultation: {
-      text: '查不到答复的，请到咨询台登记，由政策制定单位在 5 个工作日内答复您。',
-      href: null,
-      action: null,
+      text: '查不到答复的，在这里或者到咨询台登记，由政策制定单位在 5 个工作日内答复您。',
+      href: `/z/${encodeURIComponent(id)}/consult`,
+      action: '登记咨询',
       facts: inRoom
     },
     board: {
