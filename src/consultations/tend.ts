@@ -3,10 +3,10 @@ import type { Database } from '../database/open.ts'
 import type { GroupCommit } from '../database/group-commit.ts'
 import type { Schema } from '../database/schema.ts'
 import type { Transaction } from 'kysely'
-import { append, type NewEvent, SYSTEM } from './events.ts'
+import { append, eventsOf, type NewEvent, SYSTEM } from './events.ts'
 import { dueOf } from './intake.ts'
 import { findTicket } from './records.ts'
-import { type EventType, OPEN, REOPEN_WITHIN, type Ticket } from './ticket.ts'
+import { type Due, type EventType, OPEN, REOPEN_WITHIN, type Ticket } from './ticket.ts'
 
 export interface TendNeeds {
   db: Database
@@ -83,7 +83,7 @@ async function recount(needs: TendNeeds): Promise<number> {
     for (const { number, ticket: json } of rows) {
       after = number
       const ticket = JSON.parse(json) as Ticket
-      const due = dueNow(calendar, ticket)
+      const due = await dueNow(needs, calendar, ticket)
       if (due === null || JSON.stringify(due) === JSON.stringify(ticket.due)) continue
       const reason = '节假日安排有新的通知'
       if (await note(needs, number, ticket.version, 'recounted', { due, reason })) written++
@@ -94,10 +94,20 @@ async function recount(needs: TendNeeds): Promise<number> {
   return written
 }
 
-/** As it would be reckoned today; a ticket that was returned keeps the date of its first assignment. */
-function dueNow(calendar: Calendar, ticket: Ticket) {
-  if (ticket.due === null || ticket.returns.length > 0 || ticket.round > 1) return null
-  return dueOf(calendar, ticket.assignedOn ?? calendar.nextWorkingDay(ticket.registeredOn))
+/** As it would be reckoned today: a first assignment and a reopening begin a term, one after a return goes on with it. */
+async function dueNow({ db }: Pick<TendNeeds, 'db'>, calendar: Calendar, ticket: Ticket): Promise<Due | null> {
+  if (ticket.due === null) return null
+  if (ticket.returns.length === 0 && ticket.round === 1) {
+    return dueOf(calendar, ticket.assignedOn ?? calendar.nextWorkingDay(ticket.registeredOn))
+  }
+  let start = ticket.registeredOn
+  let isReturned = false
+  for (const event of await eventsOf(db, ticket.number)) {
+    if (event.type === 'registered' || event.type === 'reopened') start = calendar.nextWorkingDay(event.data.day)
+    if (event.type === 'assigned' && !isReturned) start = event.data.day
+    if (event.type === 'returned') isReturned = true
+  }
+  return dueOf(calendar, start)
 }
 
 /** Answered, and the time to say 没解决 is over (domain model 2.2, rule 4). */
