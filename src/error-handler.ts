@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { STATUS_CODES } from 'node:http'
 import { errorPage } from './views/models.ts'
+import { explained, StoreAway, StoreBusy, StoreFull } from './database/group-commit.ts'
 
 /** RFC 9457, with a stable `code`; `detail` is for the person who asked, in Chinese. */
 export interface Problem {
@@ -24,17 +25,20 @@ const DETAILS: Record<number, string> = {
 }
 
 /** What a request went wrong with, fit to leave the server: no stack, no text of an unexpected error. */
-export function problemOf(error: FastifyError, request: FastifyRequest): Problem {
+export function problemOf(thrown: FastifyError, request: FastifyRequest): Problem {
+  const error = explained(thrown) as FastifyError
+  // A store that is full, busy or away says what became of the step; all other faults of ours say nothing of themselves.
+  const isOfTheStore = error instanceof StoreFull || error instanceof StoreBusy || error instanceof StoreAway
   const status = statusOf(error)
   const invalid = hasZodFastifySchemaValidationErrors(error)
   return {
     type: 'about:blank',
     title: STATUS_CODES[status] ?? 'Error',
     status,
-    code: invalid ? 'INVALID_REQUEST' : status >= 500 ? 'INTERNAL' : error.code,
+    code: invalid ? 'INVALID_REQUEST' : status >= 500 && !isOfTheStore ? 'INTERNAL' : error.code,
     detail: invalid
       ? error.validation.map(({ instancePath, message }) => `${instancePath.slice(1) || 'q'}：${message}`).join('；')
-      : status < 500 && /[一-鿿]/.test(error.message)
+      : (status < 500 || isOfTheStore) && /[一-鿿]/.test(error.message)
         ? error.message
         : (DETAILS[status] ?? (DETAILS[status >= 500 ? 500 : 400] as string)),
     instance: request.id

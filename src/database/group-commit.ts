@@ -125,14 +125,15 @@ async function apart(
 
 const codeOf = (error: unknown) => String((error as { code?: unknown } | null)?.code ?? '')
 
-/** PostgreSQL's classes 08 (connection), 53 (resources), 57 (operator), and what Node says of sockets. */
-const AWAY = /^(?:08|53|57)|^E(?:CONN|PIPE|TIMEDOUT|HOSTUNREACH|AI_AGAIN|NOTFOUND|NOENT)/
+/** PostgreSQL's classes 08 (connection), 53 (resources), 57 (operator), a database closed to connections, and what Node says of sockets. */
+const AWAY = /^(?:08|53|57|55000)|^E(?:CONN|PIPE|TIMEDOUT|HOSTUNREACH|AI_AGAIN|NOTFOUND|NOENT)/
 
 function isOfTheStore(error: unknown): boolean {
   return explained(error) !== error
 }
 
-function explained(error: unknown): unknown {
+/** What went wrong with the store, in words for people; anything else as it was. */
+export function explained(error: unknown): unknown {
   const code = codeOf(error)
   if (code.startsWith('SQLITE_BUSY')) return new StoreBusy()
   if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === '53100') return new StoreFull()

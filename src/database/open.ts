@@ -80,6 +80,8 @@ export async function openDatabase(address: DatabaseAddress): Promise<Database> 
   const pool = new pg.Pool({ connectionString: durable(address.url), max: 10, connectionTimeoutMillis: 5000 })
   // An idle connection that breaks must not end the process; the next query reports it.
   pool.on('error', () => {})
+  // … nor one that breaks in the hands of a query, which reports it too.
+  pool.on('connect', (client) => client.on('error', () => {}))
   const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
   try {
     const { rows } = await sql<{ fsync: string }>`show fsync`.execute(db)
