@@ -251,7 +251,7 @@ async function collect(
     }
     for (const other of same) add(other, true, false)
     const tokens = parts.segmenter.tokens(text)
-    const hits = await parts.engine.search({
+    const { hits } = await parts.engine.search({
       tokens: { words: tokens.words, bigrams: bigramsOf(tokens.text), characters: charactersOf(tokens.text) },
       limit: 20
     })

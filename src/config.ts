@@ -4,12 +4,16 @@ import * as z from 'zod'
 import { day } from './content/kinds.ts'
 import type { DatabaseAddress } from './database/open.ts'
 import type { EmbeddingsAddress } from './embeddings/client.ts'
+import type { ElasticsearchAddress } from './search/elasticsearch/client.ts'
 
 const flag = z.enum(['0', '1']).transform((value) => value === '1')
 const nodes = z
   .string()
   .transform((list) => list.split(',').map((node) => node.trim()))
   .pipe(z.array(z.url({ protocol: /^https?$/ })))
+
+const hasUser = (urls: readonly string[] | undefined) =>
+  urls?.some((url) => new URL(url).username !== '' || new URL(url).password !== '') ?? false
 
 const apiBase = z
   .url({ protocol: /^https?$/, error: 'an http(s) address that ends in /v1' })
@@ -32,6 +36,16 @@ const Environment = z
     DATA_DIR: z.string().default('./var'),
     DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
     ELASTICSEARCH_URL: nodes.optional(),
+    ELASTICSEARCH_API_KEY: z
+      .string()
+      .regex(/^[\x21-\x7e]+$/, 'no blanks, no line ends')
+      .optional(),
+    ELASTICSEARCH_CA: z.string().optional(),
+    ELASTICSEARCH_INDEX: z
+      .string()
+      .regex(/^[a-z][a-z0-9_-]{0,63}$/, 'small letters, digits, - and _, a letter first')
+      .default('zhengxun'),
+    ELASTICSEARCH_SHARDS: z.coerce.number().int().min(1).max(1024).default(1),
     EMBEDDINGS_URL: apiBase.optional(),
     EMBEDDINGS_MODEL: forEachRole
       .transform(({ query, passage }) => ({ query: query.trim(), passage: passage.trim() }))
@@ -70,9 +84,9 @@ const Environment = z
     path: ['WEBHOOK_SECRET'],
     error: 'calls are signed: set it with WEBHOOK_URL'
   })
-  .refine(({ ELASTICSEARCH_URL }) => ELASTICSEARCH_URL === undefined, {
-    path: ['ELASTICSEARCH_URL'],
-    error: 'this version has the embedded engine only; unset it'
+  .refine(({ ELASTICSEARCH_URL, ELASTICSEARCH_API_KEY }) => !hasUser(ELASTICSEARCH_URL) || !ELASTICSEARCH_API_KEY, {
+    path: ['ELASTICSEARCH_API_KEY'],
+    error: 'the key, or a user in ELASTICSEARCH_URL, not both'
   })
 
 export interface Config {
@@ -80,6 +94,8 @@ export interface Config {
   port: number
   dataDir: string
   database: DatabaseAddress
+  /** Null: the embedded engine. */
+  elasticsearch: ElasticsearchAddress | null
   /** Null: matching goes by words alone. */
   embeddings: EmbeddingsAddress | null
   /** Without it links are paths. */
@@ -141,6 +157,19 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     port: env.PORT,
     dataDir,
     database,
+    elasticsearch:
+      env.ELASTICSEARCH_URL === undefined
+        ? null
+        : {
+            nodes: env.ELASTICSEARCH_URL.map(withoutUser),
+            auth:
+              env.ELASTICSEARCH_API_KEY === undefined
+                ? userOf(env.ELASTICSEARCH_URL)
+                : { apiKey: env.ELASTICSEARCH_API_KEY },
+            ca: env.ELASTICSEARCH_CA === undefined ? null : resolve(env.ELASTICSEARCH_CA),
+            alias: env.ELASTICSEARCH_INDEX,
+            shards: env.ELASTICSEARCH_SHARDS
+          },
     embeddings:
       env.EMBEDDINGS_URL === undefined
         ? null
@@ -170,6 +199,20 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     today: env.TODAY ?? null,
     version
   }
+}
+
+function withoutUser(node: string): string {
+  const url = new URL(node)
+  url.username = ''
+  url.password = ''
+  return url.href
+}
+
+/** User and password of the first node that names one: a cluster has the same users on every node. */
+function userOf(nodes: readonly string[]): ElasticsearchAddress['auth'] {
+  const url = nodes.map((node) => new URL(node)).find(({ username }) => username !== '')
+  if (url === undefined) return null
+  return { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) }
 }
 
 /** The mail server's own user where that is an address. */

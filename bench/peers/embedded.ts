@@ -11,7 +11,7 @@ await measure(async ({ entries, limit }) => {
   const numbers = new Map(rows.map(({ key }, number) => [key, number]))
   await engine.firstIndex
   return async ([words = [], bigrams = [], characters = []]) => {
-    const found = await engine.search({ tokens: { words, bigrams, characters }, limit })
+    const { hits: found } = await engine.search({ tokens: { words, bigrams, characters }, limit })
     return found.map(({ key, score }) => ({ entry: numbers.get(key) as number, score }))
   }
 })

@@ -100,7 +100,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
     confidence: known[0]?.confidence ?? 0,
     hits: heirsFirst(known.slice(0, most), sources).map((one) => hitOf(one, sources, found)),
     guidance: decision === 'escalate' ? await guide(needs, found) : null,
-    degraded: false,
+    degraded: found.degraded,
     tookMs: 0
   }
   answer.tookMs = Math.round((performance.now() - started) * 100) / 100
@@ -113,7 +113,7 @@ export async function ask(needs: AskNeeds, { question, zone, limit, live }: AskO
       decision,
       confidence: answer.confidence,
       evidence: evidence(known, thresholds, found.isSemantic),
-      degraded: 0,
+      degraded: found.degraded ? 1 : 0,
       took_ms: answer.tookMs
     })
   }

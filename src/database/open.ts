@@ -13,6 +13,7 @@ import * as consultations from './migrations/0006-consultations.ts'
 import * as notices from './migrations/0007-notices.ts'
 import * as bank from './migrations/0008-bank.ts'
 import * as office from './migrations/0009-office.ts'
+import * as search from './migrations/0010-search.ts'
 import type { Schema } from './schema.ts'
 import { SafeSqliteDialect } from './sqlite-dialect.ts'
 
@@ -30,7 +31,8 @@ const MIGRATIONS: Record<string, Migration> = {
   '0006-consultations': consultations,
   '0007-notices': notices,
   '0008-bank': bank,
-  '0009-office': office
+  '0009-office': office,
+  '0010-search': search
 }
 
 /** The database holds migrations this program does not know: a newer version wrote it. */

@@ -384,6 +384,44 @@ export interface BellsTable {
   read_at: string | null
 }
 
+/** Who holds what only one process may do at a time (src/database/lease.ts). */
+export interface LeasesTable {
+  name: string
+  /** The process, made at its start. */
+  holder: string
+  /** Milliseconds since 1970 by the database's clock. */
+  until: number
+}
+
+/** Indexes of ours in the Elasticsearch cluster (src/search/elasticsearch/indexer.ts). */
+export interface SearchIndexesTable {
+  name: string
+  /** Under which it is searched while it stands. */
+  alias: string
+  /** One stands; the one that stood before is kept for a way back: `returning` = asked for. */
+  state: 'building' | 'standing' | 'previous' | 'returning'
+  /** Schema and segmenter its tokens were made with. */
+  identity: string
+  /** The `rebuild` counter's value when it was begun. */
+  rebuild: number
+  /** Changes taken in up to this one. */
+  sequence: number
+  /** While entries are copied: the last key copied, '' before the first; null once all are. */
+  copied_to: string | null
+  /** Entries written when it was built. */
+  entries: number
+  begun_at: string
+  stood_at: string | null
+}
+
+/** Entries that the cluster would not take in, each until it is taken in after all. */
+export interface SearchRefusedTable {
+  index_name: string
+  key: string
+  error: string
+  refused_at: string
+}
+
 export interface Schema {
   records: RecordsTable
   revisions: RevisionsTable
@@ -413,4 +451,7 @@ export interface Schema {
   trails: TrailsTable
   deliveries: DeliveriesTable
   bells: BellsTable
+  leases: LeasesTable
+  search_indexes: SearchIndexesTable
+  search_refused: SearchRefusedTable
 }

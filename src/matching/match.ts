@@ -1,6 +1,6 @@
 // biome-ignore-all lint/style/noNonNullAssertion: typed arrays are read within their bounds
 import type { Semantic, SemanticHits } from '../embeddings/semantic.ts'
-import type { EngineHit, SearchEngine, TermSource } from '../search/search-engine.ts'
+import type { EngineHit, Found, SearchEngine, TermSource } from '../search/search-engine.ts'
 import type { PlaceFinder } from '../text/places.ts'
 import type { Segmenter } from '../text/segment.ts'
 import { bigramsOf, charactersOf } from '../text/tokens.ts'
@@ -40,6 +40,8 @@ export interface Gathered {
   candidates: readonly { hit: Hit; features: Features }[]
   /** Whether nearness in meaning took part. */
   isSemantic: boolean
+  /** The candidates come from another engine than the one that is set up. */
+  degraded: boolean
 }
 
 export interface Match {
@@ -48,7 +50,10 @@ export interface Match {
   /** Best first. */
   candidates: readonly Candidate[]
   isSemantic: boolean
+  degraded: boolean
 }
+
+const NOTHING: Found = { hits: [], degraded: false }
 
 /** Finds and ranks what may answer a question. A question without a single letter or digit has no candidates. */
 export async function match(needs: MatchNeeds, asked: string): Promise<Match> {
@@ -65,13 +70,13 @@ export async function gather(
   const tokens = { words, bigrams: bigramsOf(text), characters: charactersOf(text) }
   const isQuestion = tokens.characters.length > 0
   const nearest = isQuestion && semantic != null ? semantic.near(asked, NEAREST) : null
-  const found: readonly Hit[] = isQuestion ? await engine.search({ tokens, limit: CANDIDATES }) : []
+  const found = isQuestion ? await engine.search({ tokens, limit: CANDIDATES }) : NOTHING
   const meaning = nearest === null ? null : await nearest
   // The question is prepared only now: what was awaited may have changed the terms.
   const question = prepareQuestion(text, tokens, terms, places)
   const hits: Hit[] = []
   const compared: Compared[] = []
-  for (const hit of joined(found, meaning)) {
+  for (const hit of joined(found.hits, meaning)) {
     const entry = terms.terms(hit.key)
     // The entry was replaced between the search and now.
     if (entry === null) continue
@@ -82,7 +87,8 @@ export async function gather(
     question,
     words,
     candidates: compare(question, compared, terms, places).map(({ at, features }) => ({ hit: hits[at]!, features })),
-    isSemantic: meaning !== null
+    isSemantic: meaning !== null,
+    degraded: found.degraded
   }
 }
 
@@ -105,7 +111,7 @@ const BARE = 4
 const BARE_CONFIDENCE = 0.5
 
 /** Orders what was gathered, and says how sure the first is. */
-export function rank({ question, words, candidates, isSemantic }: Gathered, model: Model): Match {
+export function rank({ question, words, candidates, isSemantic, degraded }: Gathered, model: Model): Match {
   const scores = rankingScores(
     model,
     candidates.map(({ features }) => features)
@@ -137,7 +143,8 @@ export function rank({ question, words, candidates, isSemantic }: Gathered, mode
       score: scores[at]!,
       confidence: place === 0 ? confidence : (confidence * shares[place]!) / shares[0]!
     })),
-    isSemantic
+    isSemantic,
+    degraded
   }
 }
 

@@ -8,6 +8,9 @@ import { ProblemBody } from '../api-types.ts'
 import { QUALITY_DAYS, qualityOf } from '../consultations/labels.ts'
 import { NotFound } from '../errors.ts'
 import { noticesStanding } from '../notices/bells.ts'
+import type { Database } from '../database/open.ts'
+import { refusedBy } from '../search/elasticsearch/compare.ts'
+import type { ElasticsearchEngine } from '../search/elasticsearch/engine.ts'
 
 const Readiness = z.object({
   status: z.enum(['ready', 'degraded', 'starting']),
@@ -26,7 +29,7 @@ const LOOPBACK = ['127.0.0.1', '::1', '::ffff:127.0.0.1']
 
 /** Whether the service lives, whether it can answer, and its figures. Never limited, never logged as questions are. */
 export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
-  const { db, engine, semantic, config, now } = app.parts
+  const { db, engine, elasticsearch, semantic, config, now } = app.parts
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const duration = new Histogram({
@@ -63,6 +66,25 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
         const { done, total } = semantic.status()
         this.set({ count: 'done' }, done)
         this.set({ count: 'total' }, total)
+      }
+    })
+  }
+  if (elasticsearch !== null) {
+    new Gauge({
+      name: 'zhengxun_elasticsearch_well',
+      help: 'The cluster: 1 asked and whole, 0 something is wrong with it (/readyz says what)',
+      registers: [registry],
+      collect() {
+        this.set(elasticsearch.problem() === null ? 1 : 0)
+      }
+    })
+    new Counter({
+      name: 'zhengxun_fallback_questions_total',
+      help: 'Questions that the in-process index answered because the cluster did not',
+      registers: [registry],
+      collect() {
+        this.reset()
+        this.inc(elasticsearch.fallbacks())
       }
     })
   }
@@ -122,6 +144,7 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
         (error: Error) => ({ ok: false, detail: error.name })
       )
       const { ready, progress } = engine.status()
+      const cluster = elasticsearch === null ? undefined : await standingOf(elasticsearch, db)
       const meaning = semantic?.status()
       const notices = database.ok ? await noticesStanding(db).catch(() => null) : null
       // Owed for an hour: the mail server or the gateway is down; citizens are served all the same.
@@ -134,9 +157,10 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
         database,
         outbox,
         engine: { ok: ready, detail: progress },
+        ...(cluster === undefined ? {} : { elasticsearch: cluster }),
         ...(meaning === undefined ? {} : { semantic: { ok: meaning.state !== 'failing', detail: meaning.text } })
       }
-      const well = database.ok && outbox.ok && meaning?.state !== 'failing'
+      const well = database.ok && outbox.ok && meaning?.state !== 'failing' && cluster?.ok !== false
       const status = !ready ? ('starting' as const) : well ? ('ready' as const) : ('degraded' as const)
       return reply.code(ready && database.ok ? 200 : 503).send({ status, parts })
     }
@@ -164,6 +188,19 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
         .send(await registry.metrics())
     }
   )
+}
+
+/** What is wrong with the cluster and what to do; entries that it refuses are wrong too. */
+async function standingOf(elasticsearch: ElasticsearchEngine, db: Database) {
+  const problem = elasticsearch.problem()
+  if (problem !== null) return { ok: false, detail: `${problem.message}。${problem.remedy}。` }
+  const { standing } = elasticsearch.indexer.state ?? { standing: null }
+  const [refused] = standing === null ? [] : await refusedBy(db, standing.name).catch(() => [])
+  if (refused !== undefined) {
+    return { ok: false, detail: `集群不收 ${refused.key}（${refused.error}）。请运行 npm run admin -- verify 看全部。` }
+  }
+  if (standing === null) return { ok: false, detail: elasticsearch.indexer.progress ?? '集群里还没有索引，正等着建立' }
+  return { ok: true, detail: elasticsearch.indexer.progress }
 }
 
 /** By token where one is set; else only from the machine itself, and not through a proxy on it. */

@@ -30,6 +30,14 @@ export interface EngineHit {
   score: number
 }
 
+/** What an engine proposes. */
+export interface Found {
+  /** Best first. */
+  hits: readonly EngineHit[]
+  /** Another engine than the one that is set up has found them. */
+  degraded: boolean
+}
+
 export interface TermExplanation {
   unit: TokenUnit
   term: string
@@ -58,7 +66,7 @@ export interface EntrySource {
 
 /** Proposes candidates. Derived from the database, disposable, rebuilt at any time. */
 export interface SearchEngine {
-  search(query: EngineQuery): Promise<readonly EngineHit[]>
+  search(query: EngineQuery): Promise<Found>
   /** Takes over changes in order; searchable when the promise resolves. `sequence` is the last change's. */
   apply(changes: readonly RecordChange[], sequence: number): Promise<void>
   /** Builds anew while the old index goes on answering, then swaps; changes applied meanwhile are kept. */

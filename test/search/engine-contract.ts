@@ -239,7 +239,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
     return { bank, engine: await open(t, bank) }
   }
   const found = async (engine: SearchEngine, words: string, filter: EntryFilter = {}) =>
-    (await engine.search({ tokens: query(words), filter, limit: 10 })).map(({ key }) => key)
+    (await engine.search({ tokens: query(words), filter, limit: 10 })).hits.map(({ key }) => key)
 
   t.test('a rare word outweighs a common one', async (t) => {
     const { engine } = await opened(t, [
@@ -261,7 +261,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
 
   t.test('a word asked twice counts twice', async (t) => {
     const { engine } = await opened(t, [entry('1', { question: '甲 乙' }), entry('2', { question: '丙 丁' })])
-    const score = async (tokens: QueryTokens) => (await engine.search({ tokens, limit: 1 }))[0]?.score ?? 0
+    const score = async (tokens: QueryTokens) => (await engine.search({ tokens, limit: 1 })).hits[0]?.score ?? 0
     const none = { bigrams: [], characters: [] }
     const [once, twice] = [await score({ words: ['甲'], ...none }), await score({ words: ['甲', '甲'], ...none })]
     t.ok(once > 0 && Math.abs(twice / once - 2) < 1e-5)
@@ -273,7 +273,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
       ...ids.map((id) => entry(id, { question: '营业 执照' })),
       entry('99', { question: '医保' })
     ])
-    const hits = await engine.search({ tokens: query('执照'), limit: 5 })
+    const { hits } = await engine.search({ tokens: query('执照'), limit: 5 })
     t.same(
       hits.map(({ key }) => key),
       ['qa/10', 'qa/11', 'qa/12', 'qa/13', 'qa/14']
@@ -285,7 +285,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
       entry('q-1', { question: '租房 补贴' }),
       entry('d-1', { anchor: 'c2', title: '办法', passage: '租房 补贴 标准' })
     ])
-    const hits = await engine.search({ tokens: query('租房'), limit: 10 })
+    const { hits } = await engine.search({ tokens: query('租房'), limit: 10 })
     t.same(
       hits.map(({ score, ...named }) => named),
       [
@@ -299,7 +299,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
     const { engine } = await opened(t, [entry('1', { question: '营业 执照' })])
     t.same(await found(engine, '火星 探测'), [])
     t.same(await found(engine, ''), [])
-    t.same(await engine.search({ tokens: query('执照'), limit: 0 }), [])
+    t.same((await engine.search({ tokens: query('执照'), limit: 0 })).hits, [])
   })
 
   t.test('filters by kind, unit, topic, day in force and date', async (t) => {
@@ -341,7 +341,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
     const { engine } = await opened(t, entries)
     const asked = fc.sample(fc.tuple(anyQuery, anyFilter, fc.integer({ min: 1, max: 60 })), { numRuns: 60, seed: 5 })
     for (const [tokens, filter, limit] of asked) {
-      const hits = await engine.search({ tokens, filter, limit })
+      const { hits } = await engine.search({ tokens, filter, limit })
       sameHits(t, hits, plainHits(entries, tokens, filter), limit, JSON.stringify([tokens.words, filter, limit]))
     }
   })
@@ -353,7 +353,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
     ])
     const tokens = query('公租房 申请 申请')
     const terms = await engine.explain(tokens, 'qa/1')
-    const score = (await engine.search({ tokens, limit: 1 }))[0]?.score ?? 0
+    const score = (await engine.search({ tokens, limit: 1 })).hits[0]?.score ?? 0
     t.ok(Math.abs(terms.reduce((sum, { impact }) => sum + impact, 0) - score) < 1e-4)
     t.ok(terms.every(({ impact }, at) => impact <= (terms[at - 1]?.impact ?? impact)))
     t.match(
@@ -409,7 +409,7 @@ export function engineContract(t: Test, open: (t: Test, bank: Bank) => Promise<S
     for (const tokens of fc.sample(anyQuery, { numRuns: 30, seed: 10 })) {
       sameHits(
         t,
-        await engine.search({ tokens, limit: 20 }),
+        (await engine.search({ tokens, limit: 20 })).hits,
         plainHits(bank.entries(), tokens),
         20,
         tokens.words.join(' ')

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import type { Database, DatabaseAddress } from '../../database/open.ts'
 import { startWorker } from '../../worker.ts'
-import type { EngineStatus, SearchEngine, TermSource } from '../search-engine.ts'
+import type { EngineQuery, EngineStatus, Found, SearchEngine, TermSource } from '../search-engine.ts'
 import { storedEntries } from '../stored-entries.ts'
 import type { RecordChange } from '../tokens.ts'
 import { buildIndex, type IndexParts } from './build.ts'
@@ -59,8 +59,8 @@ class Engine implements EmbeddedEngine {
     this.firstIndex = this.rebuild()
   }
 
-  async search(...args: Parameters<SearchEngine['search']>) {
-    return this.#index.search(...args)
+  async search(query: EngineQuery): Promise<Found> {
+    return { hits: this.#index.search(query), degraded: false }
   }
 
   async explain(...args: Parameters<SearchEngine['explain']>) {

@@ -37,11 +37,12 @@ t.test('a bank too large for the main thread is rebuilt in a worker, while the o
   const engine = await open(t, bank)
   const rebuilt = engine.rebuild()
   await engine.apply(...(await bank.change('qa', '3', [])))
-  const during = await engine.search({ tokens: query('7 标准'), limit: 3 })
+  const { hits: during } = await engine.search({ tokens: query('7 标准'), limit: 3 })
   t.equal(during[0]?.key, 'qa/7')
   t.match(engine.status(), { ready: true, progress: /正在建立索引/ })
   await rebuilt
-  const found = async (words: string) => (await engine.search({ tokens: query(words), limit: 3 })).map(({ key }) => key)
+  const found = async (words: string) =>
+    (await engine.search({ tokens: query(words), limit: 3 })).hits.map(({ key }) => key)
   t.same(await found('7 标准'), ['qa/7', 'qa/0', 'qa/1'])
   t.same(await found('3'), [])
   t.match(engine.status(), { ready: true, entries: 1499, sequence: 1, progress: null })
@@ -53,7 +54,7 @@ t.test('a worker that fails leaves the old index serving and tells why', async (
   await bank.db.insertInto('entries').values({ key: 'qa/bad', identity: 'test', entry: '{', pinyin: '' }).execute()
   await t.rejects(engine.rebuild())
   t.match(engine.status(), { ready: true, entries: 1500, progress: /索引重建失败.*JSON/ })
-  t.equal((await engine.search({ tokens: query('7'), limit: 1 })).length, 1)
+  t.equal((await engine.search({ tokens: query('7'), limit: 1 })).hits.length, 1)
   await bank.db.deleteFrom('entries').where('key', '=', 'qa/bad').execute()
   await engine.rebuild()
   t.match(engine.status(), { ready: true, entries: 1500, progress: null })
@@ -80,7 +81,7 @@ t.test('more than 500 changed entries set off a build by themselves', async (t) 
   t.match(engine.status(), { entries: 1701, sequence: 1, progress: /正在建立索引/ })
   while (engine.status().progress !== null) await new Promise((resolve) => setTimeout(resolve, 20))
   const tokens = query('第 77 条')
-  sameHits(t, await engine.search({ tokens, limit: 9 }), plainHits(bank.entries(), tokens), 9, 'as built anew')
+  sameHits(t, (await engine.search({ tokens, limit: 9 })).hits, plainHits(bank.entries(), tokens), 9, 'as built anew')
   t.match(engine.status(), { entries: 1701, sequence: 1 })
 })
 
@@ -89,7 +90,7 @@ t.test('an entry just added scores as its twin that was there when the index was
   const bank = await openBank(t, [...many(20), entry('twin', given)])
   const engine = await open(t, bank)
   await engine.apply(...(await bank.change('qa', 'added', [entry('added', given)])))
-  const [first, second] = await engine.search({ tokens: query('公租房 申请 标准'), limit: 2 })
+  const [first, second] = (await engine.search({ tokens: query('公租房 申请 标准'), limit: 2 })).hits
   t.same([first?.key, second?.key], ['qa/added', 'qa/twin'])
   t.equal(first?.score, second?.score)
 })
@@ -104,7 +105,7 @@ t.test('a load of thousands is taken over by a build', async (t) => {
   )
   await engine.apply([{ kind: 'qa', id: 'x', entries: many(2500, 100) }], sequence)
   t.match(engine.status(), { entries: 2510, sequence, progress: null })
-  t.equal((await engine.search({ tokens: query('2599'), limit: 1 }))[0]?.key, 'qa/2599')
+  t.equal((await engine.search({ tokens: query('2599'), limit: 1 })).hits[0]?.key, 'qa/2599')
 })
 
 t.test('an in-memory database is read by the connection that has it', async (t) => {
@@ -198,12 +199,12 @@ t.test('any bank, question and filter: as the definition has it', async (t) => {
         await engine.firstIndex
         sameHits(
           t,
-          await engine.search({ tokens, filter, limit }),
+          (await engine.search({ tokens, filter, limit })).hits,
           plainHits(entries, tokens, filter),
           limit,
           'as the definition has it'
         )
-        for (const { key, score } of await engine.search({ tokens, limit: 3 })) {
+        for (const { key, score } of (await engine.search({ tokens, limit: 3 })).hits) {
           const sum = (await engine.explain(tokens, key)).reduce((all, { impact }) => all + impact, 0)
           t.ok(Math.abs(sum - score) < 1e-4 * Math.max(1, score))
         }
