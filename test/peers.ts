@@ -104,7 +104,19 @@ const NOBODY = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
 /** Its standard input ends with the process that holds it: then the server stops at once and leaves nothing. */
 const WATCH = `trap '' INT HUP TERM
 "$1/postgres" -D "$2/data" -k "$2" -h '' -c fsync="$3" </dev/null >"$2/log" 2>&1 &
-cat; kill -QUIT $!; wait; rm -rf "$2"`
+cat; kill -QUIT "$(head -n 1 "$2/data/postmaster.pid")"; wait; rm -rf "$2"`
+
+/** Stops the server of a DATABASE_URL as an operator would, connections and all, and starts it again. */
+export function restartPostgres(url: string): void {
+  const socket = new URL(url).searchParams.get('host') as string
+  const command = ['restart', '-w', '-m', 'fast', '-D', join(socket, 'data'), '-l', join(socket, 'log')]
+  const options = ['-o', `-k ${socket} -h ''`]
+  execFileSync(join(postgresFolder() as string, 'pg_ctl'), [...command, ...options], {
+    ...NOBODY,
+    cwd: socket,
+    stdio: 'ignore'
+  })
+}
 
 async function startCluster(fsync: string): Promise<Cluster> {
   const bin = postgresFolder()

@@ -495,6 +495,10 @@ export async function restore(needs: Needs, file: string): Promise<Restored> {
     const db = await openDatabase(database)
     try {
       await migrate(db)
+      // The cluster's indexes may hold what the backup does not know yet: they are built anew.
+      await db.deleteFrom('search_refused').execute()
+      await db.deleteFrom('search_indexes').execute()
+      await db.deleteFrom('leases').execute()
       return { manifest, verified: await verify(db, database), key: await keyFor(db, needs.keyFile) }
     } finally {
       await db.destroy()

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { pino } from 'pino'
 import { openEmbeddedEngine } from '../../src/search/embedded/engine.ts'
 import { type ElasticsearchEngine, openElasticsearchEngine } from '../../src/search/elasticsearch/engine.ts'
+import type { ElasticsearchAddress } from '../../src/search/elasticsearch/client.ts'
 import type { Bank } from '../search/engine-contract.ts'
 import { temporaryFolder } from '../test-app.ts'
 import { type ElasticsearchCluster, startElasticsearch } from './node.ts'
@@ -17,9 +19,9 @@ export async function elasticsearch(t: Test, nodes = 1): Promise<ElasticsearchCl
 /** An alias nobody else uses. */
 export const newAlias = () => `test-${randomBytes(4).toString('hex')}`
 
-interface Options {
-  alias?: string
-  shards?: number
+interface Options extends Partial<ElasticsearchAddress> {
+  /** How long the first index may take. */
+  waitMs?: number
 }
 
 /** The adapter over a bank, in step with it: a change is searchable when `apply` resolves. */
@@ -27,17 +29,17 @@ export async function openOn(
   t: Test,
   nodes: readonly string[],
   bank: Bank,
-  { alias = newAlias(), shards = 1 }: Options = {}
+  { waitMs = 60_000, ...given }: Options = {}
 ): Promise<ElasticsearchEngine> {
   const embedded = openEmbeddedEngine(bank)
   await embedded.firstIndex
-  const address = { nodes, auth: null, ca: null, alias, shards }
+  const address = { nodes, auth: null, ca: null, alias: newAlias(), shards: 1, ...given }
   const engine = openElasticsearchEngine({ db: bank.db, address, embedded, logger: pino({ level: 'silent' }) })
   t.teardown(async () => {
     await engine.close()
     await embedded.close()
   })
-  await engine.indexer.caughtUp(60_000)
+  await engine.indexer.caughtUp(waitMs)
   const { apply, rebuild } = engine
   engine.apply = async (...change) => {
     await apply.call(engine, ...change)
@@ -54,4 +56,16 @@ export async function openOn(
     await engine.indexer.caughtUp(60_000)
   }
   return engine
+}
+
+/** A breaker has to close within this after the repair. */
+const WITHIN_MS = 30_000
+
+/** Waits until something has come about. */
+export async function until(what: string, test: () => Promise<boolean> | boolean, ms = WITHIN_MS): Promise<void> {
+  for (const end = Date.now() + ms; ; ) {
+    if (await test()) return
+    if (Date.now() > end) throw new Error(`never: ${what}`)
+    await wait(50)
+  }
 }

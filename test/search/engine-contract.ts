@@ -65,10 +65,10 @@ export interface Bank {
   change(kind: Entry['kind'], id: string, entries: readonly Entry[]): Promise<[RecordChange[], number]>
 }
 
-/** A bank in a SQLite file of its own, gone after the test. */
-export async function openBank(t: Test, entries: readonly Entry[]): Promise<Bank> {
+/** A bank in a SQLite file of its own, gone after the test, or in the database given. */
+export async function openBank(t: Test, entries: readonly Entry[], given?: DatabaseAddress): Promise<Bank> {
   const folder = mkdtempSync(join(tmpdir(), 'bank-'))
-  const address: DatabaseAddress = { kind: 'sqlite', file: join(folder, 'bank.sqlite') }
+  const address: DatabaseAddress = given ?? { kind: 'sqlite', file: join(folder, 'bank.sqlite') }
   const db = await openDatabase(address)
   await migrate(db)
   t.teardown(async () => {

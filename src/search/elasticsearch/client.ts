@@ -62,7 +62,8 @@ export async function mustBeOurs(client: Client): Promise<void> {
   }
 }
 
-const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET)|ERR_TLS|ERR_SSL|EPROTO/
+/** OpenSSL's and Node's words for it. */
+const CERTIFICATE = /certificate|CERT_|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|EPROTO|altnames/i
 
 /** What an operator reads of a failure: never an address with a password in it, never a body. */
 export function problemOf(error: unknown): ClusterProblem {

@@ -1,10 +1,8 @@
 import type { Client, estypes } from '@elastic/elasticsearch'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Database } from '../../database/open.ts'
 import type { SearchIndexesTable } from '../../database/schema.ts'
 import { decodeEntry, lastSequence } from '../stored-entries.ts'
-import type { ElasticsearchAddress } from './client.ts'
-import { type Operation, VERSION_STEP, write } from './indexer.ts'
+import { type Operation, VERSION_STEP, write } from './write.ts'
 import { bodyOf } from './schema.ts'
 
 export interface Differences {
@@ -42,19 +40,12 @@ export async function standingIndex(db: Database, alias: string): Promise<Search
   return row ?? null
 }
 
-interface CompareNeeds {
-  db: Database
-  client: Client
-  address: ElasticsearchAddress
-  logger: Pick<FastifyBaseLogger, 'info' | 'warn'>
-}
-
 /**
  * Compares every entry of the index with the database by hash; with `repair`, writes what is missing or differs and takes
  * away what is too much. What changes meanwhile is the change feed's to bring.
  */
 export async function compareIndex(
-  needs: CompareNeeds,
+  needs: { db: Database; client: Client },
   row: SearchIndexesTable,
   repair: boolean
 ): Promise<Differences> {
