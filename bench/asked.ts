@@ -9,6 +9,7 @@ import { type Candidate, type Match, match } from '../src/matching/match.ts'
 import type { Parts } from '../src/parts.ts'
 import { BadInput } from './bad-input.ts'
 import { openFolder } from './bank.ts'
+import type { EngineName } from './cluster.ts'
 import type { Judged } from './measures.ts'
 
 export interface AskedQuestion {
@@ -126,8 +127,12 @@ const MOST_STANDSTILL_MS = 60_000
  * A service's parts over a data folder with every vector there.
  * @throws {BadInput} when the embeddings server gives none
  */
-export async function openWithVectors(folder: string, embeddings: string | null): Promise<Parts> {
-  const parts = await openFolder(folder, embeddings).catch((error: unknown) => {
+export async function openWithVectors(
+  folder: string,
+  embeddings: string | null,
+  engine: EngineName = 'embedded'
+): Promise<Parts> {
+  const parts = await openFolder(folder, embeddings, engine).catch((error: unknown) => {
     throw error instanceof BadConfig ? new BadInput(`--embeddings ${embeddings}: ${lastLine(error)}`) : error
   })
   const { semantic } = parts

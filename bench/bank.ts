@@ -7,6 +7,8 @@ import { readConfig } from '../src/config.ts'
 import { compare, type Incoming, storeChanges } from '../src/content/store.ts'
 import { migrate, openDatabase } from '../src/database/open.ts'
 import { openParts, type Parts } from '../src/parts.ts'
+import { openClient } from '../src/search/elasticsearch/client.ts'
+import { clusterSettings, type EngineName, removeIndexes } from './cluster.ts'
 import { jsonLines } from './entries.ts'
 
 const SETS = '../shared/data/sets'
@@ -65,9 +67,16 @@ export async function bankFolder(options: { corpus: boolean; records: readonly I
   return folder
 }
 
+const INDEXED_WITHIN_MS = 30 * 60_000
+
 /** A service's parts over a data folder, ready to answer. */
-export async function openFolder(folder: string, embeddings: string | null = null): Promise<Parts> {
+export async function openFolder(
+  folder: string,
+  embeddings: string | null = null,
+  engine: EngineName = 'embedded'
+): Promise<Parts> {
   const config = readConfig({
+    ...(engine === 'elasticsearch' ? await clusterSettings() : {}),
     DATA_DIR: folder,
     LOG_LEVEL: 'silent',
     RATE_LIMIT: '0',
@@ -75,6 +84,17 @@ export async function openFolder(folder: string, embeddings: string | null = nul
   })
   const parts = await openParts(config, pino({ level: 'silent' }))
   while (!parts.engine.status().ready) await new Promise((resolve) => setTimeout(resolve, 20))
+  const { elasticsearch } = parts
+  if (elasticsearch === null || config.elasticsearch === null) return parts
+  await elasticsearch.indexer.caughtUp(INDEXED_WITHIN_MS)
+  const { alias } = config.elasticsearch
+  const { close } = parts
+  const client = openClient(config.elasticsearch)
+  parts.close = async () => {
+    await close()
+    await removeIndexes(client, alias)
+    await client.close()
+  }
   return parts
 }
 
@@ -84,13 +104,16 @@ function embeddingsSettings(): NodeJS.ProcessEnv {
   return { EMBEDDINGS_MODEL, EMBEDDINGS_PREFIXES, EMBEDDINGS_API_KEY }
 }
 
+/** Real policy questions and letters, where they are: with the sample corpus about 5,000 entries. */
+export function serviceRecords(): Incoming[] {
+  const names = existsSync(SETS) ? ['desk', 'letters'] : []
+  return names.flatMap((name) => bankRecords(`${SETS}/${name}/dev.bank.jsonl`, `${name}-`))
+}
+
 /** About 5,000 entries, real policy questions and letters beside the sample corpus, and short questions to ask. */
 export async function serviceFolder(): Promise<{ folder: string; questions: string[]; remove: () => void }> {
   const present = existsSync(SETS)
-  const records = (present ? ['desk', 'letters'] : []).flatMap((name) =>
-    bankRecords(`${SETS}/${name}/dev.bank.jsonl`, `${name}-`)
-  )
-  const folder = await bankFolder({ corpus: true, records })
+  const folder = await bankFolder({ corpus: true, records: serviceRecords() })
   const asked = (present ? ['desk', 'letters-title', 'covid-faq'] : []).flatMap((name) =>
     jsonLines<{ text: string }>(`${SETS}/${name}/dev.queries.jsonl`)
       .slice(0, 160)

@@ -5,17 +5,40 @@ import { loadFiles } from '../indexer/load.ts'
 import { readConfig } from '../src/config.ts'
 import { migrate, openDatabase } from '../src/database/open.ts'
 import { fileURLToPath } from 'node:url'
+import { serviceRecords } from './bank.ts'
+import { drillCluster } from './drill/cluster.ts'
 import { drill } from './drill/drill.ts'
 import type { BenchOptions } from './run.ts'
 
-export const describe = 'is anything acknowledged ever lost: kill -9 amid registrations, and the negative control'
+export const describe =
+  'Is anything acknowledged ever lost: kill -9 amid registrations, and the negative control; then the nodes of a cluster killed under load; --only database|cluster'
 
 const CORPUS = fileURLToPath(new URL('../corpus', import.meta.url))
 /** The control shows a loss within few rounds. */
 const CONTROL_ROUNDS = 5
 
-/** `--rounds 200`; with DATABASE_URL an empty PostgreSQL database instead of SQLite (no control then). */
-export async function run({ rounds = '200' }: BenchOptions & { rounds?: string }): Promise<Record<string, unknown>> {
+/** `--only database`: `--rounds 200` …; `--only cluster`: `--questions 20000`, `--swaps 20`. */
+export async function run(options: BenchOptions & Options): Promise<Record<string, unknown>> {
+  const { only, questions = '20000', swaps = '20' } = options
+  return {
+    ...(only === 'cluster' ? {} : await drillDatabase(options)),
+    ...(only === 'database'
+      ? {}
+      : {
+          cluster: await drillCluster({ questions: Number(questions), swaps: Number(swaps), extra: serviceRecords() })
+        })
+  }
+}
+
+interface Options {
+  only?: string
+  rounds?: string
+  questions?: string
+  swaps?: string
+}
+
+/** With DATABASE_URL an empty PostgreSQL database instead of SQLite (no control then). */
+async function drillDatabase({ rounds = '200' }: Options): Promise<Record<string, unknown>> {
   const folders: string[] = []
   const fresh = async (): Promise<NodeJS.ProcessEnv> => {
     const folder = mkdtempSync(join(tmpdir(), 'zhengxun-drill-'))

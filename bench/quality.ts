@@ -5,6 +5,7 @@ import type { Parts } from '../src/parts.ts'
 import { type Asked, askAll, byRule, byService, openWithVectors, say } from './asked.ts'
 import { BadInput } from './bad-input.ts'
 import { bankFolder, bankRecord } from './bank.ts'
+import type { EngineName } from './cluster.ts'
 import { percentile, rounded } from './figures.ts'
 import { judgedQuestions, ownQuestions } from './judged.ts'
 import { atThreshold, type Judged, qualityOf, reliability, thresholdFor } from './measures.ts'
@@ -13,7 +14,7 @@ import type { BenchOptions } from './run.ts'
 import { type BankRow, CORPUS, chosenSets, filesOf, readSample, type Sample } from './samples.ts'
 
 export const describe =
-  'How well are the questions of any judged bank matched? --bank FILE --queries FILE [--engine embedded] [--embeddings URL] [--threshold-from FILE_BANK FILE_QUERIES] [--report FILE.html]; without files every set that is there'
+  'How well are the questions of any judged bank matched? --bank FILE --queries FILE [--engine embedded|elasticsearch] [--embeddings URL] [--threshold-from FILE_BANK FILE_QUERIES] [--report FILE.html]; without files every set that is there'
 
 /** The share of instant answers that must be right. */
 const PRECISION = 0.95
@@ -22,11 +23,16 @@ const WARM_UP = 60
 const OPTIONS = ['json', 'bank', 'queries', 'engine', 'embeddings', 'thresholdFrom', 'report', 'sets']
 
 export async function run(options: BenchOptions): Promise<Record<string, unknown>> {
-  const { files, thresholdFrom, embeddings, report, sets } = readOptions(options)
+  const { files, thresholdFrom, embeddings, engine, report, sets } = readOptions(options)
   const learntFrom = thresholdFrom === null ? null : readSample(...thresholdFrom)
   const given = files === null ? null : readSample(...files)
-  const answer = learntFrom === null ? THRESHOLDS.answer : await learnThreshold(learntFrom, embeddings)
-  const measuring = { thresholds: { ...THRESHOLDS, answer }, embeddings, isReported: report !== null }
+  const answer = learntFrom === null ? THRESHOLDS.answer : await learnThreshold(learntFrom, embeddings, engine)
+  const measuring: Measuring = {
+    thresholds: { ...THRESHOLDS, answer },
+    embeddings,
+    engine,
+    isReported: report !== null
+  }
   let result: Record<string, unknown>
   let runs: ReportedRun[]
   if (given !== null && files !== null) {
@@ -78,11 +84,7 @@ function readOptions(options: BenchOptions) {
       `--${bank === null ? 'queries' : 'bank'} needs --${bank === null ? 'bank' : 'queries'} beside it.`
     )
   }
-  const engine = one('engine') ?? 'embedded'
-  if (engine === 'elasticsearch') {
-    throw new BadInput('--engine elasticsearch: this version has the embedded engine only.')
-  }
-  if (engine !== 'embedded') throw new BadInput(`--engine ${engine}: there are embedded and elasticsearch.`)
+  const engine = engineName(one('engine') ?? 'embedded')
   let thresholdFrom: [string, string] | null = null
   if (options.thresholdFrom !== undefined) {
     const [learnBank, learnQueries, ...more] = [options.thresholdFrom].flat()
@@ -99,7 +101,12 @@ function readOptions(options: BenchOptions) {
     throw new BadInput(`--report ${report} is there and is no file.`)
   }
   const files: [string, string] | null = bank === null || queries === null ? null : [bank, queries]
-  return { files, thresholdFrom, embeddings: one('embeddings'), report, sets: chosenSets(options.sets) }
+  return { files, thresholdFrom, embeddings: one('embeddings'), engine, report, sets: chosenSets(options.sets) }
+}
+
+function engineName(given: string): EngineName {
+  if (given === 'embedded' || given === 'elasticsearch') return given
+  throw new BadInput(`--engine ${given}: there are embedded and elasticsearch.`)
 }
 
 // ---- Measuring
@@ -107,6 +114,7 @@ function readOptions(options: BenchOptions) {
 interface Measuring {
   thresholds: Thresholds
   embeddings: string | null
+  engine: EngineName
   isReported: boolean
 }
 
@@ -123,25 +131,31 @@ const recordId = (at: number) => `row-${String(at).padStart(7, '0')}`
 export async function withBank<T>(
   bank: readonly BankRow[],
   embeddings: string | null,
-  use: (parts: Parts, recordOf: (id: string) => string) => Promise<T>
+  use: (parts: Parts, recordOf: (id: string) => string) => Promise<T>,
+  engine: EngineName = 'embedded'
 ): Promise<T> {
   const ids = new Map(bank.map(({ id }, at) => [id, recordId(at)]))
   const records = bank.map((row, at) => bankRecord('bench', { ...row, id: recordId(at) }))
-  return withRecords({ corpus: false, records }, embeddings, (parts) => use(parts, (id) => ids.get(id) ?? ''))
+  return withRecords({ corpus: false, records }, embeddings, engine, (parts) => use(parts, (id) => ids.get(id) ?? ''))
 }
 
-export async function withCorpus<T>(embeddings: string | null, use: (parts: Parts) => Promise<T>): Promise<T> {
-  return withRecords({ corpus: true, records: [] }, embeddings, use)
+export async function withCorpus<T>(
+  embeddings: string | null,
+  use: (parts: Parts) => Promise<T>,
+  engine: EngineName = 'embedded'
+): Promise<T> {
+  return withRecords({ corpus: true, records: [] }, embeddings, engine, use)
 }
 
 async function withRecords<T>(
   records: Parameters<typeof bankFolder>[0],
   embeddings: string | null,
+  engine: EngineName,
   use: (parts: Parts) => Promise<T>
 ): Promise<T> {
   const folder = await bankFolder(records)
   try {
-    const parts = await openWithVectors(folder, embeddings)
+    const parts = await openWithVectors(folder, embeddings, engine)
     try {
       return await use(parts)
     } finally {
@@ -152,18 +166,23 @@ async function withRecords<T>(
   }
 }
 
-async function askSample({ bank, queries }: Sample, embeddings: string | null, thresholds: Thresholds) {
-  return withBank(bank, embeddings, (parts, recordOf) => {
-    const questions = queries.map((query) => ({ ...query, relevant: query.relevant.map(recordOf) }))
-    // The bank's own words: a query asked beforehand would be remembered where an embeddings server takes part.
-    const warmUp = bank.slice(0, WARM_UP).map(({ question, answer }) => (question || answer).slice(0, 60))
-    return askAll(parts, questions, { decide: byRule(thresholds), warmUp })
-  })
+async function askSample({ bank, queries }: Sample, { embeddings, engine, thresholds }: Omit<Measuring, 'isReported'>) {
+  return withBank(
+    bank,
+    embeddings,
+    (parts, recordOf) => {
+      const questions = queries.map((query) => ({ ...query, relevant: query.relevant.map(recordOf) }))
+      // The bank's own words: a query asked beforehand would be remembered where an embeddings server takes part.
+      const warmUp = bank.slice(0, WARM_UP).map(({ question, answer }) => (question || answer).slice(0, 60))
+      return askAll(parts, questions, { decide: byRule(thresholds), warmUp })
+    },
+    engine
+  )
 }
 
 /** Where 95 % of what is not withheld anyway is right. */
-async function learnThreshold(sample: Sample, embeddings: string | null): Promise<number> {
-  const asked = await askSample(sample, embeddings, { ...THRESHOLDS, answer: 0 })
+async function learnThreshold(sample: Sample, embeddings: string | null, engine: EngineName): Promise<number> {
+  const asked = await askSample(sample, { embeddings, engine, thresholds: { ...THRESHOLDS, answer: 0 } })
   const learnt = thresholdFor(
     asked.filter(({ decision }) => decision === 'answer').map(({ judged }) => judged),
     PRECISION
@@ -173,7 +192,7 @@ async function learnThreshold(sample: Sample, embeddings: string | null): Promis
 }
 
 async function measureSample(sample: Sample, name: string, measuring: Measuring): Promise<Measured> {
-  const asked = await askSample(sample, measuring.embeddings, measuring.thresholds)
+  const asked = await askSample(sample, measuring)
   const byRecord = new Map(sample.bank.map((row, at) => [recordId(at), row]))
   const textOf = async (id: string): Promise<Entry> => {
     const row = byRecord.get(id)
@@ -183,21 +202,25 @@ async function measureSample(sample: Sample, name: string, measuring: Measuring)
 }
 
 async function measureCorpus(measuring: Measuring): Promise<Measured> {
-  return withCorpus(measuring.embeddings, async (parts) => {
-    const { library } = parts
-    const entries = ownQuestions()
-    const documents = await library.documents()
-    const warmUp = entries.slice(0, WARM_UP).flatMap(({ texts }) => texts.slice(0, 1))
-    // A learnt threshold is a bank's; what the service withholds for its validity only the service knows.
-    const asked = await askAll(parts, judgedQuestions(), { decide: byService(parts), warmUp })
-    const textOf = async (id: string): Promise<Entry> => {
-      const entry = (await library.get('qa', id))?.content
-      const title = entry?.question ?? documents.get(id)?.content.title ?? ''
-      return { id, title, text: entry?.answer ?? '' }
-    }
-    const size = entries.length + documents.size
-    return measured(CORPUS, asked, size, textOf, { ...measuring, thresholds: THRESHOLDS })
-  })
+  return withCorpus(
+    measuring.embeddings,
+    async (parts) => {
+      const { library } = parts
+      const entries = ownQuestions()
+      const documents = await library.documents()
+      const warmUp = entries.slice(0, WARM_UP).flatMap(({ texts }) => texts.slice(0, 1))
+      // A learnt threshold is a bank's; what the service withholds for its validity only the service knows.
+      const asked = await askAll(parts, judgedQuestions(), { decide: byService(parts), warmUp })
+      const textOf = async (id: string): Promise<Entry> => {
+        const entry = (await library.get('qa', id))?.content
+        const title = entry?.question ?? documents.get(id)?.content.title ?? ''
+        return { id, title, text: entry?.answer ?? '' }
+      }
+      const size = entries.length + documents.size
+      return measured(CORPUS, asked, size, textOf, { ...measuring, thresholds: THRESHOLDS })
+    },
+    measuring.engine
+  )
 }
 
 async function measured(

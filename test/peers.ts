@@ -75,7 +75,7 @@ const clusters = new Map<string, Promise<Cluster>>()
  * with the process that started it, however that ends.
  * @returns a DATABASE_URL
  */
-export async function postgres(t: Test, { fsync = true } = {}): Promise<string> {
+export async function postgres(t: Pick<Test, 'teardown'>, { fsync = true } = {}): Promise<string> {
   const setting = fsync ? 'on' : 'off'
   const starting = clusters.get(setting) ?? startCluster(setting)
   clusters.set(setting, starting)

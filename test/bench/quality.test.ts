@@ -135,7 +135,6 @@ t.test('options that cannot be met are refused', async (t) => {
   const cases: [options: Record<string, unknown>, sentence: RegExp][] = [
     [{ bank }, /--bank needs --queries beside it/],
     [{ bank: true, queries }, /--bank takes one value/],
-    [{ bank, queries, engine: 'elasticsearch' }, /has the embedded engine only/],
     [{ bank, queries, engine: 'other' }, /there are embedded and elasticsearch/],
     [{ bank, queries, thresholdFrom: bank }, /--threshold-from takes two files/],
     [{ bank, queries, report: join(folder, 'absent', 'r.html') }, /there is no folder/],

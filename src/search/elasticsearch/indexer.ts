@@ -60,6 +60,7 @@ export class Indexer {
 
   /** Begins to look and, when it is this process's turn, to index. */
   start(): void {
+    this.#closed = false
     this.#loops = Promise.all([this.#loop(() => this.#watch()), this.#loop(() => this.#lead())])
   }
 
@@ -68,6 +69,7 @@ export class Indexer {
     this.poke()
     await this.#loops
     if (this.#leads) await dropLease(this.#needs.db, this.#lease, this.#holder).catch(() => {})
+    this.#leads = false
   }
 
   /** Something changed or failed: look now. */
