@@ -29,7 +29,7 @@ import { type QueriesTable, ROLES, type Role } from '../src/database/schema.ts'
 import { MODEL_VERSION, type Thresholds } from '../src/matching/confidence.ts'
 import { type Figures, type Move, type Proposal, refit, TARGET_PRECISION, wilson } from '../src/matching/refit.ts'
 import { backup, BackupFailed, backupLines, restore, restoreLines } from '../src/operations/backup.ts'
-import { verify, verifyCluster } from '../src/operations/verify.ts'
+import { verify } from '../src/operations/verify.ts'
 import { openParts } from '../src/parts.ts'
 import { removeSampleConsultations } from '../src/consultations/sample.ts'
 import { explainStart } from '../src/server.ts'
@@ -61,7 +61,10 @@ program
   .action(async ({ repair = false }: { repair?: boolean }) => {
     await withDatabase(async (db, { database, elasticsearch }) => {
       const { revisions, records, entries, events, findings } = await verify(db, database)
-      if (elasticsearch !== null) findings.push(...(await verifyCluster(db, elasticsearch, repair)))
+      if (elasticsearch !== null) {
+        const { verifyCluster } = await import('../src/operations/verify-cluster.ts')
+        findings.push(...(await verifyCluster(db, elasticsearch, repair)))
+      }
       say(`核查了 ${records} 条记录、${revisions} 个修订、${entries} 条检索词、${events} 条咨询事件。`)
       for (const { what, remedy } of findings) say(`✗ ${what}。${remedy}。`)
       say(findings.length === 0 ? '✓ 没有发现问题。' : `共发现 ${findings.length} 个问题。`)

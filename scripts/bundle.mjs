@@ -12,7 +12,7 @@ const name = `zhengxun-${version}-${system}`
 const dist = resolve(process.argv[2] ?? join(root, 'dist'))
 const folder = join(dist, name)
 
-const PROGRAM = ['src', 'indexer', 'templates', 'corpus', 'scripts', 'docs', 'LICENSE', 'CHANGELOG.md']
+const PROGRAM = ['src', 'indexer', 'templates', 'corpus', 'scripts', 'docs', 'deploy', 'LICENSE', 'CHANGELOG.md']
 const PROGRAM_FILES = /^(?:README.*|package\.json|package-lock\.json|tsconfig\.json|\.npmrc)$/
 /** Of the largest packages, what runs: sources, what the compiler left and builds for browsers are many times as large. */
 const PARTS = {

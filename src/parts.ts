@@ -21,7 +21,7 @@ import { openSemantic, type Semantic } from './embeddings/semantic.ts'
 import type { Thresholds } from './matching/confidence.ts'
 import { changesAfter, rebuildsAsked, recordChanges } from './search/change-feed.ts'
 import { type EmbeddedEngine, openEmbeddedEngine } from './search/embedded/engine.ts'
-import { type ElasticsearchEngine, openElasticsearchEngine } from './search/elasticsearch/engine.ts'
+import type { ElasticsearchEngine } from './search/elasticsearch/engine.ts'
 import type { SearchEngine, TermSource } from './search/search-engine.ts'
 import { lastSequence } from './search/stored-entries.ts'
 import { Suggestions } from './search/suggestions.ts'
@@ -94,7 +94,13 @@ export async function openParts(config: Config, logger: FastifyBaseLogger): Prom
   const elasticsearch =
     config.elasticsearch === null
       ? null
-      : openElasticsearchEngine({ db, address: config.elasticsearch, embedded, logger })
+      : // The client takes a quarter of a second to load: whoever has no cluster does without.
+        (await import('./search/elasticsearch/engine.ts')).openElasticsearchEngine({
+          db,
+          address: config.elasticsearch,
+          embedded,
+          logger
+        })
   const engine: SearchEngine = elasticsearch ?? embedded
   const suggestions = new Suggestions()
   await suggestions.load(db)

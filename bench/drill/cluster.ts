@@ -10,7 +10,7 @@ import { type Answer, ask } from '../../src/consultations/ask.ts'
 import { compare, storeChanges } from '../../src/content/store.ts'
 import { migrate, openDatabase } from '../../src/database/open.ts'
 import { loadFiles } from '../../indexer/load.ts'
-import { verifyCluster } from '../../src/operations/verify.ts'
+import { verifyCluster } from '../../src/operations/verify-cluster.ts'
 import { openParts, type Parts } from '../../src/parts.ts'
 import type { ElasticsearchEngine } from '../../src/search/elasticsearch/engine.ts'
 import type { SearchEngine } from '../../src/search/search-engine.ts'
@@ -35,6 +35,7 @@ export interface ClusterDrill {
 
 /** The least rate, a second. */
 const LEAST_RATE = 50
+const WARM_UP_MS = 10_000
 /** A clerk's pace while a correction is typed. */
 const CHANGE_EVERY_MS = 500
 
@@ -91,6 +92,8 @@ export async function drillCluster({ questions, swaps, extra }: ClusterDrill): P
     await cluster.settled()
     const run = new Run(parts)
     await run.learn()
+    // A cluster just started is still being compiled.
+    await run.saturate(WARM_UP_MS)
     const saturated = await run.saturate(3000)
     const rate = Math.max(LEAST_RATE, Math.floor(saturated / 2))
     say(`saturated at ${Math.round(saturated)}/s, asked at ${rate}/s`)
@@ -159,6 +162,15 @@ class Run {
     if (said === null) return 'failed'
     if (!this.#right.get(text)?.has(said)) return 'wrong'
     return degraded ? 'fallback' : 'right'
+  }
+
+  /** What was said instead, for whoever must find out why. */
+  explain(asked: readonly AskedOne[]): string[] {
+    const wrong = asked.filter((one) => this.outcome(one) === 'wrong')
+    return wrong.slice(0, 5).map(({ text, said, degraded }) => {
+      const right = [...(this.#right.get(text) ?? [])].join(' | ')
+      return `${text}: ${said}${degraded ? ' (in process)' : ''}, right: ${right}`
+    })
   }
 
   count(asked: readonly AskedOne[], outcome: Outcome): number {
@@ -274,6 +286,7 @@ async function killPhase(
     answeredByCluster: count('right'),
     answeredByFallback: count('fallback'),
     wrong: count('wrong'),
+    wrongAnswers: run.explain(asked),
     failed: count('failed'),
     /** Goal: at least 99.99. */
     successPercent: rounded((100 * good) / asked.length, 4),
@@ -334,6 +347,7 @@ async function swapPhase(
       .execute()
     if (other !== null) {
       await building(db)
+      if (other.exitCode !== null) throw new Error('the other process ended by itself')
       other.kill('SIGKILL')
       killed++
       indexer.start()
@@ -355,6 +369,7 @@ async function swapPhase(
     swapQuestions: asked.length,
     swapFailed: run.count(asked, 'failed'),
     swapWrong: run.count(asked, 'wrong'),
+    swapWrongAnswers: run.explain(asked),
     swapFallback: run.count(asked, 'fallback'),
     swapP99BeforeMs: rounded(p99(calm), 1),
     swapP99DuringMs: rounded(p99(asked), 1),
@@ -377,7 +392,9 @@ async function otherLeads(
     }
   )
   await indexer.close()
-  for await (const line of child.stdout) if (String(line).includes('leads')) break
+  await new Promise<void>((resolve) => {
+    child.stdout.on('data', (line) => String(line).includes('leads') && resolve())
+  })
   return child
 }
 

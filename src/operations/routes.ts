@@ -8,8 +8,6 @@ import { ProblemBody } from '../api-types.ts'
 import { QUALITY_DAYS, qualityOf } from '../consultations/labels.ts'
 import { NotFound } from '../errors.ts'
 import { noticesStanding } from '../notices/bells.ts'
-import type { Database } from '../database/open.ts'
-import { refusedBy } from '../search/elasticsearch/compare.ts'
 import type { ElasticsearchEngine } from '../search/elasticsearch/engine.ts'
 
 const Readiness = z.object({
@@ -144,7 +142,7 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
         (error: Error) => ({ ok: false, detail: error.name })
       )
       const { ready, progress } = engine.status()
-      const cluster = elasticsearch === null ? undefined : await standingOf(elasticsearch, db)
+      const cluster = elasticsearch === null ? undefined : await standingOf(elasticsearch)
       const meaning = semantic?.status()
       const notices = database.ok ? await noticesStanding(db).catch(() => null) : null
       // Owed for an hour: the mail server or the gateway is down; citizens are served all the same.
@@ -191,11 +189,11 @@ export const operationRoutes: FastifyPluginAsyncZod = async (app) => {
 }
 
 /** What is wrong with the cluster and what to do; entries that it refuses are wrong too. */
-async function standingOf(elasticsearch: ElasticsearchEngine, db: Database) {
+async function standingOf(elasticsearch: ElasticsearchEngine) {
   const problem = elasticsearch.problem()
   if (problem !== null) return { ok: false, detail: `${problem.message}。${problem.remedy}。` }
   const { standing } = elasticsearch.indexer.state ?? { standing: null }
-  const [refused] = standing === null ? [] : await refusedBy(db, standing.name).catch(() => [])
+  const [refused] = await elasticsearch.refused().catch(() => [])
   if (refused !== undefined) {
     return { ok: false, detail: `集群不收 ${refused.key}（${refused.error}）。请运行 npm run admin -- verify 看全部。` }
   }

@@ -6,8 +6,6 @@ import { vocabularyOf } from '../content/store.ts'
 import type { Database, DatabaseAddress } from '../database/open.ts'
 import type { RecordKind, Schema } from '../database/schema.ts'
 import { cutPassages } from '../documents/passages.ts'
-import { type ElasticsearchAddress, mustBeOurs, openClient, problemOf } from '../search/elasticsearch/client.ts'
-import { compareIndex, standingIndex } from '../search/elasticsearch/compare.ts'
 import { openEmbeddedEngine } from '../search/embedded/engine.ts'
 import { lastSequence, storedEntries } from '../search/stored-entries.ts'
 import { openSegmenter } from '../text/segment.ts'
@@ -171,38 +169,5 @@ async function checkIndex(db: Database, address: DatabaseAddress, findings: Find
     findings.push({ what: `索引建不起来：${(error as Error).message}`, remedy: REINDEX })
   } finally {
     await engine.close()
-  }
-}
-
-/** Entries named in one finding. */
-const MOST_NAMED = 3
-
-/** Compares the cluster's standing index with the database; with `repair`, makes it what the database says. */
-export async function verifyCluster(db: Database, address: ElasticsearchAddress, repair: boolean): Promise<Finding[]> {
-  const standing = await standingIndex(db, address.alias)
-  if (standing === null) return [{ what: '集群里还没有建好的索引', remedy: '请启动服务，或运行 npm run reindex' }]
-  const client = openClient(address)
-  try {
-    await mustBeOurs(client)
-    const found = await compareIndex({ db, client }, standing, repair)
-    const remedy = repair ? '已按数据库改好' : '请运行 npm run admin -- verify --repair'
-    const findings: Finding[] = []
-    const tell = (what: string, keys: readonly string[]) => {
-      if (keys.length === 0) return
-      const named = keys.slice(0, MOST_NAMED).join('、')
-      findings.push({ what: `集群索引 ${standing.name} ${what} ${keys.length} 条（${named}）`, remedy })
-    }
-    tell('缺', found.missing)
-    tell('多出', found.extra)
-    tell('与数据库不同', found.changed)
-    for (const { key, error } of found.refused) {
-      findings.push({ what: `集群不收 ${key}：${error}`, remedy: '请改这条内容，或运行 npm run reindex' })
-    }
-    return findings
-  } catch (error) {
-    const { message, remedy } = problemOf(error)
-    return [{ what: `集群索引没有核查：${message}`, remedy }]
-  } finally {
-    await client.close()
   }
 }

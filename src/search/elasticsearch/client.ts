@@ -1,4 +1,4 @@
-import { Client, errors } from '@elastic/elasticsearch'
+import { Client, ClusterConnectionPool, errors } from '@elastic/elasticsearch'
 import { readFileSync } from 'node:fs'
 
 /** Where the cluster is and how we come in. */
@@ -28,10 +28,20 @@ export class ClusterProblem extends Error {
 /** Client 8 is served by servers of 8 only. */
 const MAJOR = '8'
 
+/**
+ * Passes over nodes that failed, asks them by a ping of its own after a second, and gives any when all have failed. The
+ * client's own pool weighs such nodes down until it gives none at all, and rests them for a minute and more.
+ */
+class Nodes extends ClusterConnectionPool {
+  override resurrectTimeout = 1000
+  override resurrectTimeoutCutoff = 3
+}
+
 /** @throws {ClusterProblem} when the CA file cannot be read */
 export function openClient(address: ElasticsearchAddress): Client {
   return new Client({
     nodes: [...address.nodes],
+    ConnectionPool: Nodes,
     ...(address.auth === null ? {} : { auth: address.auth }),
     ...(address.ca === null ? {} : { tls: { ca: readCa(address.ca), rejectUnauthorized: true } }),
     // Every caller says how long it waits and how often it tries.
@@ -108,7 +118,7 @@ function ofStatus(error: errors.ResponseError): ClusterProblem {
     case 403:
       return type === 'cluster_block_exception'
         ? readOnly()
-        : new ClusterProblem('Elasticsearch 不许这把钥匙做这件事（403）', '请按 docs/scale.zh.md 的角色给足权限')
+        : new ClusterProblem('Elasticsearch 不许这把钥匙做这件事（403）', '请按 docs/cluster.zh.md 的角色给足权限')
     case 429:
       return type === 'cluster_block_exception'
         ? readOnly()

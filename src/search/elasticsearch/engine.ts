@@ -4,13 +4,17 @@ import { Breaker } from '../../breaker.ts'
 import type { Database } from '../../database/open.ts'
 import type { EngineHit, EngineQuery, EngineStatus, Found, SearchEngine } from '../search-engine.ts'
 import { ClusterProblem, type ElasticsearchAddress, openClient, problemOf } from './client.ts'
-import { Indexer, INSPECT_EVERY_MS } from './indexer.ts'
+import { refusedBy } from './compare.ts'
+import { Indexer } from './indexer.ts'
 import { hitOf, searchOf } from './schema.ts'
 
 /** A question is answered within this, whatever the cluster does; the in-process index takes 1 ms more. */
 const DEADLINE_MS = 1500
 /** One node's time to answer: ten times the 99th percentile of 241,000 entries (bench elasticsearch). */
 const TRY_MS = 700
+
+/** While questions go elsewhere one is put to the cluster this often, with nobody waiting for it. */
+const TRIAL_EVERY_MS = 1000
 
 export interface ElasticsearchEngineNeeds {
   db: Database
@@ -26,6 +30,8 @@ export interface ElasticsearchEngine extends SearchEngine {
   problem(): ClusterProblem | null
   /** Questions that the in-process index answered, since the start. */
   fallbacks(): number
+  /** What the cluster refused of the standing index's entries, for good. */
+  refused(): Promise<{ key: string; error: string }[]>
   indexer: Indexer
   client: Client
 }
@@ -42,7 +48,7 @@ class Engine implements ElasticsearchEngine {
   readonly indexer: Indexer
   readonly client: Client
   readonly #needs: ElasticsearchEngineNeeds
-  readonly #breaker = new Breaker(INSPECT_EVERY_MS)
+  readonly #breaker = new Breaker(TRIAL_EVERY_MS)
   readonly #trials: NodeJS.Timeout
   #failure: ClusterProblem | null = null
   #lastFailed: estypes.SearchRequest | null = null
@@ -53,7 +59,7 @@ class Engine implements ElasticsearchEngine {
     this.client = openClient(needs.address)
     this.indexer = new Indexer({ ...needs, client: this.client })
     this.indexer.start()
-    this.#trials = setInterval(() => void this.#try(), 1000).unref()
+    this.#trials = setInterval(() => void this.#try(), TRIAL_EVERY_MS).unref()
   }
 
   async search(query: EngineQuery): Promise<Found> {
@@ -144,6 +150,11 @@ class Engine implements ElasticsearchEngine {
 
   problem(): ClusterProblem | null {
     return this.indexer.problem ?? (this.#breaker.open ? this.#failure : null)
+  }
+
+  async refused() {
+    const { standing } = this.indexer.state ?? { standing: null }
+    return standing === null ? [] : await refusedBy(this.#needs.db, standing.name)
   }
 
   fallbacks(): number {

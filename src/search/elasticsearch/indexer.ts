@@ -26,8 +26,10 @@ const RENEW_EVERY_MS = 3000
 /** … and who has not for so long is taken to be gone: another takes over within 15 s. */
 const LEASE_MS = 10_000
 const LOOK_EVERY_MS = 500
-/** How often the cluster is looked at; also how long the breaker stays open. */
-export const INSPECT_EVERY_MS = 5000
+/** How often the cluster is looked at, and put right. */
+const INSPECT_EVERY_MS = 5000
+/** While something is wrong: who waits for the repair sees it at once. */
+const INSPECT_UNWELL_EVERY_MS = 1000
 /** An import of many thousand entries takes its time; an index further behind than this is not asked. */
 const BEHIND_MS = 10_000
 
@@ -43,7 +45,8 @@ export class Indexer {
   #seen: ClusterProblem | null = null
   #met: ClusterProblem | null = null
   #usable = false
-  #behindSince: number | null = null
+  /** A change that the standing index does not hold yet, and when it was first missed. */
+  #missing: { sequence: number; since: number } | null = null
   #leads = false
   #renewedAt = 0
   #askedAt = 0
@@ -96,7 +99,7 @@ export class Indexer {
   get mayBeAsked(): boolean {
     const { standing } = this.#state ?? { standing: null }
     if (standing === null || !this.#usable || schemaOf(standing.identity) !== OWN_SCHEMA) return false
-    return this.#behindSince === null || Date.now() - this.#behindSince < BEHIND_MS
+    return this.#missing === null || Date.now() - this.#missing.since < BEHIND_MS
   }
 
   /** Whether an index is one of ours. */
@@ -154,13 +157,15 @@ export class Indexer {
     try {
       const state = await readState(this.#needs)
       this.#state = state
-      const isBehind = state.standing !== null && state.standing.sequence < state.sequence
-      this.#behindSince = isBehind ? (this.#behindSince ?? Date.now()) : null
+      const held = state.standing?.sequence ?? 0
+      if (held >= state.sequence) this.#missing = null
+      else if (held >= (this.#missing?.sequence ?? 0)) this.#missing = { sequence: state.sequence, since: Date.now() }
     } catch {
       // The database is away: what was read last holds, and /readyz tells.
       return
     }
-    if (Date.now() - this.#inspectedAt < INSPECT_EVERY_MS) return
+    const every = this.#seen === null ? INSPECT_EVERY_MS : INSPECT_UNWELL_EVERY_MS
+    if (Date.now() - this.#inspectedAt < every) return
     this.#inspectedAt = Date.now()
     const before = this.problem
     try {
