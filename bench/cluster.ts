@@ -14,7 +14,7 @@ let own: Promise<string> | null = null
 export function clusterUrl(): Promise<string> {
   const { ELASTICSEARCH_URL } = process.env
   if (ELASTICSEARCH_URL !== undefined && ELASTICSEARCH_URL !== '') return Promise.resolve(ELASTICSEARCH_URL)
-  own ??= startElasticsearch(mkdtempSync(join(tmpdir(), 'zhengxun-bench-es-'))).then(({ url, close }) => {
+  own ??= startElasticsearch(mkdtempSync(join(tmpdir(), 'zhengxun-bench-es-')), 1, 'full').then(({ url, close }) => {
     // An unreferenced child would let the process end before its data is gone.
     process.once('beforeExit', () => void close())
     return url

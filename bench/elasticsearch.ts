@@ -6,6 +6,7 @@ import { loadFiles } from '../indexer/load.ts'
 import { readConfig } from '../src/config.ts'
 import { ask } from '../src/consultations/ask.ts'
 import { hashOf } from '../src/content/hash.ts'
+import { vocabularyOf } from '../src/content/store.ts'
 import { THRESHOLDS } from '../src/matching/confidence.ts'
 import { match } from '../src/matching/match.ts'
 import { migrate, openDatabase } from '../src/database/open.ts'
@@ -299,9 +300,10 @@ async function productAlone(folder: string, settings: NodeJS.ProcessEnv, count: 
 }
 
 async function insertEntries(folder: string, entries: ReturnType<typeof benchEntries>): Promise<void> {
-  const { identity } = openSegmenter({ words: [], synonyms: [] })
   const db = await openDatabase(readConfig({ DATA_DIR: folder }).database)
   await migrate(db)
+  // Named after the vocabulary that stands, or the service would cut them all again.
+  const { identity } = openSegmenter(await vocabularyOf(db))
   const at = new Date().toISOString()
   const first = Number(
     (

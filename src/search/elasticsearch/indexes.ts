@@ -42,8 +42,8 @@ export interface State {
   rebuild: number
 }
 
-/** Entries copied between two looks at the standing index, so that a clerk's edit is not kept waiting (R4: 2 s). */
-const LEG = 4000
+/** Entries copied before it is noted how far: a second or two of work, which a kill undoes at most. */
+const LEG = 10_000
 const PAGE = 1000
 /** Entries compared word for word before a new index stands. */
 const SAMPLE = 200
@@ -199,22 +199,31 @@ export async function copyLeg(needs: IndexerNeeds, row: Row): Promise<Row> {
   let copied = row.copied_to ?? ''
   let count = 0
   let ended = false
+  const page = (after: string) => {
+    const rows = db
+      .selectFrom('entries')
+      .select(['key', 'entry'])
+      .where('key', '>', after)
+      .orderBy('key')
+      .limit(PAGE)
+      .execute()
+    // Told when it is awaited, which is later.
+    rows.catch(() => {})
+    return rows
+  }
   async function* bodies(): AsyncGenerator<Operation> {
+    let next = page(copied)
     while (count < LEG && !ended) {
-      const rows = await db
-        .selectFrom('entries')
-        .select(['key', 'entry'])
-        .where('key', '>', copied)
-        .orderBy('key')
-        .limit(PAGE)
-        .execute()
+      const rows = await next
+      count += rows.length
+      copied = rows.at(-1)?.key ?? copied
+      ended = rows.length < PAGE
+      // The database reads on while the cluster writes.
+      if (!ended && count < LEG) next = page(copied)
       for (const { entry } of rows) {
         const body = bodyOf(decodeEntry(entry))
         yield { key: body.key, body }
       }
-      count += rows.length
-      copied = rows.at(-1)?.key ?? copied
-      ended = rows.length < PAGE
     }
   }
   await write(needs, row, bodies(), row.sequence)

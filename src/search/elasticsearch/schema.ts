@@ -120,24 +120,31 @@ export function settingsOf(shards: number): Record<string, unknown> {
 /** Elasticsearch 8 multiplies BM25 by k1 + 1, which orders nothing; taken out again so that scores are the definition's. */
 const FACTOR = BM25.k1 + 1
 
-/** A question as the cluster is asked: candidates' keys and scores, nothing else. */
-export function searchOf({ tokens, filter, limit }: EngineQuery): estypes.SearchRequest {
+/**
+ * A question as the cluster is asked: candidates' keys and scores, nothing else; one more than wanted, so that it is seen
+ * whether the last are level. All terms stand side by side: as one `match` a field Lucene passes over fewer postings, and asks
+ * half as long again (bench elasticsearch); so it does when told to order what is level.
+ * @param byKey order what is level by key
+ */
+export function searchOf({ tokens, filter, limit }: EngineQuery, byKey = false): estypes.SearchRequest {
   const should: estypes.QueryDslQueryContainer[] = []
   for (const unit of TOKEN_UNITS) {
-    const query = tokens[unit].join(' ')
-    if (query === '') continue
-    for (const field of ENTRY_FIELDS) {
-      should.push({ match: { [`${unit}.${field}`]: { query, boost: BOOSTS[unit][field] } } })
+    const times = new Map<string, number>()
+    for (const token of tokens[unit]) times.set(token, (times.get(token) ?? 0) + 1)
+    for (const [value, count] of times) {
+      for (const field of ENTRY_FIELDS) {
+        should.push({ term: { [`${unit}.${field}`]: { value, boost: count * BOOSTS[unit][field] } } })
+      }
     }
   }
   return {
     // Rarity is counted over all shards, as the embedded engine counts it over all entries.
     search_type: 'dfs_query_then_fetch',
-    size: limit,
+    size: byKey ? limit : limit + 1,
     _source: false,
     track_total_hits: false,
     query: { bool: { should, minimum_should_match: 1, filter: filter === undefined ? [] : filtersOf(filter) } },
-    sort: [{ _score: { order: 'desc' } }, { key: 'asc' }]
+    ...(byKey ? { sort: [{ _score: { order: 'desc' } }, { key: 'asc' }] } : {})
   }
 }
 
