@@ -227,22 +227,21 @@ async function timesOf(parts: Parts, texts: readonly string[]) {
 
 /** The product's own way from the database against `helpers.bulk` with the same bodies made beforehand; disk and heap beside. */
 async function indexing(): Promise<Record<string, unknown>> {
-  const entries = benchEntries(50_000)
-  const bodies = entries.map(bodyOf)
+  const count = 50_000
   const settings = await clusterSettings()
   const url = settings.ELASTICSEARCH_URL as string
   const client = new Client({ nodes: url.split(',') })
   const folder = await bankFolder({ corpus: false, records: [] })
-  await insertEntries(folder, entries)
+  await insertEntries(folder, benchEntries(count))
   const raw: number[] = []
   const product: number[] = []
-  for (let round = 0; round < 3; round++) {
-    raw.push(await bulkAlone(client, bodies))
+  for (let round = 0; round < 5; round++) {
+    raw.push(await bulkAlone(client, benchEntries(count).map(bodyOf)))
     product.push(
       await productAlone(
         folder,
         { ...settings, ELASTICSEARCH_INDEX: `${settings.ELASTICSEARCH_INDEX}-${round}` },
-        entries.length
+        count
       )
     )
     say(`round ${round + 1}: raw ${Math.round(raw.at(-1) ?? 0)} entries/s, product ${Math.round(product.at(-1) ?? 0)}`)
@@ -250,7 +249,7 @@ async function indexing(): Promise<Record<string, unknown>> {
   rmSync(folder, { recursive: true, force: true })
   await client.close()
   return {
-    entries: entries.length,
+    entries: count,
     rawPerSecond: Math.round(percentile(raw, 0.5)),
     productPerSecond: Math.round(percentile(product, 0.5)),
     /** Goal: at least 0.7. */
@@ -273,6 +272,8 @@ async function bulkAlone(client: Client, bodies: ReturnType<typeof bodyOf>[]): P
     flushBytes: 2_000_000,
     concurrency: 2
   })
+  // Searchable, as the product's is.
+  await client.indices.refresh({ index })
   const rate = (1000 * bodies.length) / (performance.now() - started)
   await client.indices.delete({ index })
   return rate

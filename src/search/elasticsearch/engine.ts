@@ -172,12 +172,12 @@ class Engine implements ElasticsearchEngine {
   async apply(...args: Parameters<SearchEngine['apply']>): Promise<void> {
     await this.#needs.embedded.apply(...args)
     // The cluster's index follows the change feed by itself.
-    this.indexer.poke()
+    this.indexer.wake()
   }
 
   async rebuild(): Promise<void> {
     await this.#needs.embedded.rebuild()
-    this.indexer.poke()
+    this.indexer.wake()
   }
 
   explain(...args: Parameters<SearchEngine['explain']>) {

@@ -69,16 +69,21 @@ export class Indexer {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.poke()
+    this.wake()
     await this.#loops
     if (this.#leads) await dropLease(this.#needs.db, this.#lease, this.#holder).catch(() => {})
     this.#leads = false
   }
 
-  /** Something changed or failed: look now. */
+  /** Something failed: look at the cluster now. */
   poke(): void {
     this.#inspectedAt = 0
     this.#repairedAt = 0
+    this.wake()
+  }
+
+  /** Something changed: look at the change feed now. */
+  wake(): void {
     for (const wake of this.#wakers) wake()
   }
 
@@ -130,7 +135,7 @@ export class Indexer {
         throw this.problem ?? new ClusterProblem('集群索引没有按时跟上', '请看 /readyz 和服务的日志')
       }
       onWait()
-      this.poke()
+      this.wake()
       await wait(50)
     }
   }

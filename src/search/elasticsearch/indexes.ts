@@ -42,8 +42,8 @@ export interface State {
   rebuild: number
 }
 
-/** Entries copied before it is noted how far: a second or two of work, which a kill undoes at most. */
-const LEG = 10_000
+/** How long is copied before it is noted how far: what a kill undoes at most. Shorter legs wait more often for the last writes. */
+const LEG_MS = 3000
 const PAGE = 1000
 /** Entries compared word for word before a new index stands. */
 const SAMPLE = 200
@@ -199,6 +199,7 @@ export async function copyLeg(needs: IndexerNeeds, row: Row): Promise<Row> {
   let copied = row.copied_to ?? ''
   let count = 0
   let ended = false
+  const until = performance.now() + LEG_MS
   const page = (after: string) => {
     const rows = db
       .selectFrom('entries')
@@ -213,13 +214,14 @@ export async function copyLeg(needs: IndexerNeeds, row: Row): Promise<Row> {
   }
   async function* bodies(): AsyncGenerator<Operation> {
     let next = page(copied)
-    while (count < LEG && !ended) {
+    for (let isLast = false; !isLast && !ended; ) {
       const rows = await next
       count += rows.length
       copied = rows.at(-1)?.key ?? copied
       ended = rows.length < PAGE
       // The database reads on while the cluster writes.
-      if (!ended && count < LEG) next = page(copied)
+      isLast = performance.now() > until
+      if (!ended && !isLast) next = page(copied)
       for (const { entry } of rows) {
         const body = bodyOf(decodeEntry(entry))
         yield { key: body.key, body }
