@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { addStaff } from '../src/accounts/staff.ts'
 import type { Role } from '../src/database/schema.ts'
 import { loadFiles } from '../indexer/load.ts'
+import { elasticsearch, newAlias } from './elasticsearch/cluster.ts'
 import { absent, chromium as chromiumPath, postgres } from './peers.ts'
 import { testApp } from './test-app.ts'
 
@@ -20,7 +21,7 @@ const QUESTION = '火星移民安家补贴到哪个部门领'
 /** A folder that keeps what every step looked like, to be looked at. */
 const PICTURES = process.env.PICTURES
 
-t.setTimeout(400_000)
+t.setTimeout(900_000)
 
 /**
  * A consultation's whole life in a browser, each step by the person whose it is: asked at a kiosk, escalated, returned
@@ -32,6 +33,7 @@ async function play(t: Test, database: string, environment: NodeJS.ProcessEnv): 
   })
   await loadFiles(parts.db, ['corpus'], { by: 'test', at: '2026-11-20T00:00:00Z' })
   await parts.follow()
+  await parts.elasticsearch?.indexer.caughtUp(60_000)
   // Ten in the morning of that day: what a person types as time of a call is not in the future.
   parts.now = () => new Date('2026-11-24T02:00:00Z')
   const base = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -226,4 +228,12 @@ async function play(t: Test, database: string, environment: NodeJS.ProcessEnv): 
 t.test('SQLite', { skip, timeout: 300_000 }, async (t) => play(t, 'sqlite', {}))
 t.test('PostgreSQL', { skip: skip || absent('PostgreSQL'), timeout: 300_000 }, async (t) =>
   play(t, 'postgresql', { DATABASE_URL: await postgres(t) })
+)
+const cluster = absent('PostgreSQL') || absent('Elasticsearch')
+t.test('PostgreSQL and Elasticsearch', { skip: skip || cluster, timeout: 300_000 }, async (t) =>
+  play(t, 'cluster', {
+    DATABASE_URL: await postgres(t),
+    ELASTICSEARCH_URL: (await elasticsearch(t)).url,
+    ELASTICSEARCH_INDEX: newAlias()
+  })
 )

@@ -48,6 +48,7 @@ export async function testApp(
     async store(incoming, sources = []) {
       await save(parts.db, incoming, sources)
       await parts.follow()
+      await parts.elasticsearch?.indexer.caughtUp(60_000)
     }
   }
 }

@@ -8,7 +8,11 @@ import t, { type Test } from 'tap'
 import { run } from '../../bench/quality.ts'
 import { readSample } from '../../bench/samples.ts'
 import { THRESHOLDS } from '../../src/matching/confidence.ts'
+import { absent } from '../peers.ts'
 import { temporaryFolder } from '../test-app.ts'
+
+// A node of Elasticsearch may have to wait for another test's.
+t.setTimeout(600_000)
 
 const KEYS = [
   'hit1',
@@ -83,6 +87,18 @@ t.test('a bank of any origin is measured, and the last line is one JSON object',
   t.ok(msP50 > 0 && msP95 >= msP50)
   t.ok((figures.hit1 as number) >= 60, 'three of five are asked in the bank’s own words')
   t.equal((figures.reliability as unknown[]).length, 10)
+})
+
+t.test('both engines give the same figures', { skip: absent('Elasticsearch'), timeout: 600_000 }, async (t) => {
+  const { bank, queries } = files(t, BANK, QUERIES)
+  const measured: unknown[] = []
+  for (const engine of ['embedded', 'elasticsearch']) {
+    const { code, output, errors } = await quality(['--bank', bank, '--queries', queries, '--engine', engine, '--json'])
+    t.equal(code, 0, errors)
+    const { msP50, msP95, ...figures } = JSON.parse(output.trim().split('\n').at(-1) ?? '')
+    measured.push(figures)
+  }
+  t.same(measured[0], measured[1])
 })
 
 t.test('the threshold is learnt on other files, and the report holds no text as markup', async (t) => {
