@@ -5,7 +5,8 @@ import { readConfig } from '../src/config.ts'
 import { remakeEntries } from '../src/content/store.ts'
 import { type Database, migrate, openDatabase } from '../src/database/open.ts'
 import { verify } from '../src/operations/verify.ts'
-import { ClusterProblem, type ElasticsearchAddress, openClient, problemOf } from '../src/search/elasticsearch/client.ts'
+import { type ElasticsearchAddress, openClient, problemOf } from '../src/search/elasticsearch/client.ts'
+import { ClusterProblem } from '../src/search/elasticsearch/problem.ts'
 import { Indexer } from '../src/search/elasticsearch/indexer.ts'
 import { askForPrevious } from '../src/search/elasticsearch/indexes.ts'
 import { explainStart } from '../src/server.ts'
@@ -47,12 +48,8 @@ try {
     await db.destroy()
   }
 } catch (error) {
-  if (error instanceof ClusterProblem) {
-    console.error(`✗ ${error.message}。${error.remedy}。`)
-    process.exit(1)
-  }
   console.error(explainStart(error))
-  process.exit(2)
+  process.exit(error instanceof ClusterProblem ? 1 : 2)
 }
 
 function every(ms: number, what: string): (done: number, total: number) => void {

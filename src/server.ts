@@ -8,6 +8,7 @@ import { layDownSampleConsultations } from './consultations/sample.ts'
 import { BadSecretFile } from './accounts/secret-file.ts'
 import { DatabaseTooNew } from './database/open.ts'
 import { openParts, type Parts } from './parts.ts'
+import { ClusterProblem } from './search/elasticsearch/problem.ts'
 
 /** A stop waits this long for requests that have begun; a service manager's own limit is usually 90 s. */
 const STOP_WITHIN_MS = 10_000
@@ -88,6 +89,7 @@ async function greet(parts: Parts): Promise<void> {
 export function explainStart(error: unknown): string {
   if (error instanceof BadConfig || error instanceof DatabaseTooNew || error instanceof BadSecretFile)
     return error.message
+  if (error instanceof ClusterProblem) return `${error.message}。${error.remedy}。`
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE')
     return '端口已被占用，请先停止占用它的程序，或用 PORT 换一个端口。 The port is in use: stop the other program or set PORT.'

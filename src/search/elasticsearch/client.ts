@@ -1,5 +1,6 @@
 import { Client, ClusterConnectionPool, errors } from '@elastic/elasticsearch'
 import { readFileSync } from 'node:fs'
+import { ClusterProblem } from './problem.ts'
 
 /** Where the cluster is and how we come in. */
 export interface ElasticsearchAddress {
@@ -12,17 +13,6 @@ export interface ElasticsearchAddress {
   alias: string
   /** Of a new index. */
   shards: number
-}
-
-/** A cluster that is set up but cannot be used: what is wrong, and what the operator does about it. */
-export class ClusterProblem extends Error {
-  readonly remedy: string
-
-  constructor(what: string, remedy: string) {
-    super(what)
-    this.name = 'ClusterProblem'
-    this.remedy = remedy
-  }
 }
 
 /** Client 8 is served by servers of 8 only. */

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import { dropLease, takeLease } from '../../database/lease.ts'
 import { withoutWaiting } from '../../database/open.ts'
-import { ClusterProblem, problemOf } from './client.ts'
+import { problemOf } from './client.ts'
+import { ClusterProblem } from './problem.ts'
 import {
   ADMIN_TIMEOUT_MS,
   begin,
@@ -33,6 +34,9 @@ const INSPECT_UNWELL_EVERY_MS = 1000
 /** An import of many thousand entries takes its time; an index further behind than this is not asked. */
 const BEHIND_MS = 10_000
 
+/** Times are the process's own, which run on when somebody sets the machine's clock. */
+const NEVER = Number.NEGATIVE_INFINITY
+
 /**
  * Keeps the cluster's index in step with the change feed and builds it anew; one process at a time does so, any may take over.
  * What stands is told by the database: the alias follows it.
@@ -48,10 +52,10 @@ export class Indexer {
   /** A change that the standing index does not hold yet, and when it was first missed. */
   #missing: { sequence: number; since: number } | null = null
   #leads = false
-  #renewedAt = 0
-  #askedAt = 0
-  #inspectedAt = 0
-  #repairedAt = 0
+  #renewedAt = NEVER
+  #askedAt = NEVER
+  #inspectedAt = NEVER
+  #repairedAt = NEVER
   #closed = false
   #loops: Promise<unknown> = Promise.resolve()
   #wakers = new Set<() => void>()
@@ -77,8 +81,8 @@ export class Indexer {
 
   /** Something failed: look at the cluster now. */
   poke(): void {
-    this.#inspectedAt = 0
-    this.#repairedAt = 0
+    this.#inspectedAt = NEVER
+    this.#repairedAt = NEVER
     this.wake()
   }
 
@@ -104,7 +108,7 @@ export class Indexer {
   get mayBeAsked(): boolean {
     const { standing } = this.#state ?? { standing: null }
     if (standing === null || !this.#usable || schemaOf(standing.identity) !== OWN_SCHEMA) return false
-    return this.#missing === null || Date.now() - this.#missing.since < BEHIND_MS
+    return this.#missing === null || performance.now() - this.#missing.since < BEHIND_MS
   }
 
   /** Whether an index is one of ours. */
@@ -124,14 +128,14 @@ export class Indexer {
    * @throws {ClusterProblem} when that takes longer than `ms`
    */
   async caughtUp(ms: number, onWait: () => void = () => {}): Promise<void> {
-    for (const until = Date.now() + ms; ; ) {
+    for (const until = performance.now() + ms; ; ) {
       const state = await readState(this.#needs)
       const isAsked = state.rows.some((row) => row.state === 'returning')
       if (!isAsked && !isBuildDue(state) && (state.standing?.sequence ?? -1) >= state.sequence) {
         this.#state = state
         if (this.#usable) return
       }
-      if (Date.now() > until) {
+      if (performance.now() > until) {
         throw this.problem ?? new ClusterProblem('集群索引没有按时跟上', '请看 /readyz 和服务的日志')
       }
       onWait()
@@ -164,14 +168,15 @@ export class Indexer {
       this.#state = state
       const held = state.standing?.sequence ?? 0
       if (held >= state.sequence) this.#missing = null
-      else if (held >= (this.#missing?.sequence ?? 0)) this.#missing = { sequence: state.sequence, since: Date.now() }
+      else if (held >= (this.#missing?.sequence ?? 0))
+        this.#missing = { sequence: state.sequence, since: performance.now() }
     } catch {
       // The database is away: what was read last holds, and /readyz tells.
       return
     }
     const every = this.#seen === null ? INSPECT_EVERY_MS : INSPECT_UNWELL_EVERY_MS
-    if (Date.now() - this.#inspectedAt < every) return
-    this.#inspectedAt = Date.now()
+    if (performance.now() - this.#inspectedAt < every) return
+    this.#inspectedAt = performance.now()
     const before = this.problem
     try {
       const { problem, usable } = await inspect(this.#needs, this.#state.standing)
@@ -196,9 +201,9 @@ export class Indexer {
     const before = this.problem
     try {
       if (!(await this.#holds())) return
-      if (Date.now() - this.#repairedAt >= INSPECT_EVERY_MS) {
+      if (performance.now() - this.#repairedAt >= INSPECT_EVERY_MS) {
         await repair(this.#needs)
-        this.#repairedAt = Date.now()
+        this.#repairedAt = performance.now()
       }
       await this.#follow()
       const state = await readState(this.#needs)
@@ -207,7 +212,7 @@ export class Indexer {
       else if (isBuildDue(state)) await this.#build(state)
       this.#met = null
     } catch (error) {
-      this.#repairedAt = 0
+      this.#repairedAt = NEVER
       if (this.#closed || error instanceof LeaseLost) return
       if (error instanceof ClusterProblem || error instanceof errors.ElasticsearchClientError) {
         this.#met = problemOf(error)
@@ -220,7 +225,7 @@ export class Indexer {
 
   /** Takes or keeps the lease. */
   async #holds(): Promise<boolean> {
-    const now = Date.now()
+    const now = performance.now()
     if (now - (this.#leads ? this.#renewedAt : this.#askedAt) < RENEW_EVERY_MS) return this.#leads
     this.#askedAt = now
     const { db, logger, address } = this.#needs
@@ -255,8 +260,11 @@ export class Indexer {
     while (row.copied_to !== null) {
       await this.#mustHold()
       const leg = copyLeg(this.#needs, row)
-      await Promise.all([leg, this.#followBeside(leg)])
-      row = await leg
+      // One that fails waits for the other: no leg goes on beside the next.
+      const [copied, followed] = await Promise.allSettled([leg, this.#followBeside(leg)])
+      if (followed.status === 'rejected') throw followed.reason
+      if (copied.status === 'rejected') throw copied.reason
+      row = copied.value
     }
     await this.#stand(row)
     logger.info({ index: row.name, entries: row.entries, ms: Math.round(performance.now() - begun) }, 'index built')
@@ -289,7 +297,7 @@ export class Indexer {
     await this.#mustHold()
     await swap(this.#needs, current)
     await follow(this.#needs, current, () => this.#mustHold())
-    this.#inspectedAt = 0
+    this.#inspectedAt = NEVER
   }
 }
 

@@ -7,7 +7,8 @@ import type { SearchIndexesTable } from '../../database/schema.ts'
 import { type Changes, changesAfter, rebuildsAsked, recordChanges } from '../change-feed.ts'
 import { decodeEntry, lastSequence } from '../stored-entries.ts'
 import type { Entry } from '../tokens.ts'
-import { ClusterProblem, type ElasticsearchAddress, isMissing, mustBeOurs, readOnly } from './client.ts'
+import { type ElasticsearchAddress, isMissing, mustBeOurs, readOnly } from './client.ts'
+import { ClusterProblem } from './problem.ts'
 import {
   type Body,
   bodyOf,

@@ -1,7 +1,8 @@
 import type { Client } from '@elastic/elasticsearch'
 import type { Database } from '../../database/open.ts'
 import { lastSequence } from '../stored-entries.ts'
-import { ClusterProblem, readOnly } from './client.ts'
+import { readOnly } from './client.ts'
+import { ClusterProblem } from './problem.ts'
 import type { Body } from './schema.ts'
 
 /** The write alias: with it gone, the index is gone, and no write makes one without our mapping. */
