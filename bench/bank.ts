@@ -105,7 +105,7 @@ function embeddingsSettings(): NodeJS.ProcessEnv {
 }
 
 /** Real policy questions and letters, where they are: with the sample corpus about 5,000 entries. */
-export function serviceRecords(): Incoming[] {
+function serviceRecords(): Incoming[] {
   const names = existsSync(SETS) ? ['desk', 'letters'] : []
   return names.flatMap((name) => bankRecords(`${SETS}/${name}/dev.bank.jsonl`, `${name}-`))
 }

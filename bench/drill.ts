@@ -5,7 +5,6 @@ import { loadFiles } from '../indexer/load.ts'
 import { readConfig } from '../src/config.ts'
 import { migrate, openDatabase } from '../src/database/open.ts'
 import { fileURLToPath } from 'node:url'
-import { serviceRecords } from './bank.ts'
 import { drillCluster } from './drill/cluster.ts'
 import { drill } from './drill/drill.ts'
 import type { BenchOptions } from './run.ts'
@@ -25,7 +24,7 @@ export async function run(options: BenchOptions & Options): Promise<Record<strin
     ...(only === 'database'
       ? {}
       : {
-          cluster: await drillCluster({ questions: Number(questions), swaps: Number(swaps), extra: serviceRecords() })
+          cluster: await drillCluster({ questions: Number(questions), swaps: Number(swaps) })
         })
   }
 }

@@ -4,6 +4,7 @@ import { addStaff } from '../src/accounts/staff.ts'
 import { registered, service } from './consultations/people.ts'
 import { elasticsearch, until } from './elasticsearch/cluster.ts'
 import { absent, postgres } from './peers.ts'
+import { runScript } from './scripts/run-script.ts'
 import { DISTRICT, qa } from './sample-records.ts'
 import { temporaryFolder, testApp } from './test-app.ts'
 
@@ -110,6 +111,29 @@ t.test('two service processes on one PostgreSQL and one cluster', { skip, timeou
       const text = async () => (await app.inject(`/api/v1/answers?live=1&q=${question}`)).json().hits[0]?.text
       await until('answered from', async () => (await text()) === answer, 2000)
     }
+  })
+
+  await t.test('reindex builds another index and swaps, --rollback goes back, verify finds nothing', async (t) => {
+    const standing = async () => {
+      const rows = await first.parts.db.selectFrom('search_indexes').select(['name', 'state']).execute()
+      return rows.find(({ state }) => state === 'standing')?.name
+    }
+    const before = await standing()
+    const rebuilt = await runScript('reindex', [], environment)
+    t.equal(rebuilt.code, 0, rebuilt.errors)
+    t.match(rebuilt.output, /集群索引已建好、核对过并换上/)
+    const after = await standing()
+    t.not(after, before)
+    const back = await runScript('reindex', ['--rollback'], environment)
+    t.equal(back.code, 0, back.errors)
+    t.equal(await standing(), before)
+    const verified = await runScript('admin', ['verify', '--repair'], environment)
+    t.equal(verified.code, 0, verified.output)
+    t.match(verified.output, /没有发现问题/)
+    const answer = (await second.app.inject(`/api/v1/answers?live=1&q=${question}`)).json()
+    t.match(answer, { degraded: false, hits: [{ id: 'hunyin-001' }] })
+    const alone = await runScript('reindex', ['--rollback'], { ...environment, ELASTICSEARCH_URL: '' })
+    t.equal(alone.code, 2)
   })
 
   await t.test('the one that indexes ends: the other goes on with it', async () => {
