@@ -97,6 +97,7 @@ export async function drillCluster({ questions, swaps }: ClusterDrill): Promise<
     const kills = await killPhase(run, cluster.nodes, cluster.settled, questions, rate)
     say(JSON.stringify(kills))
     const rebuilds = await swapPhase(run, environment.DATABASE_URL, cluster.nodes, swaps, rate)
+    say(JSON.stringify(rebuilds))
     const edited = await edits.stop()
     await engine.indexer.caughtUp(60_000)
     const address = config.elasticsearch as NonNullable<typeof config.elasticsearch>
