@@ -36,6 +36,8 @@ const LEAST_RATE = 50
 const WARM_UP_MS = 10_000
 /** A clerk's pace while a correction is typed. */
 const CHANGE_EVERY_MS = 500
+/** Entries the clerk edits in turn. */
+const EDITED = 20
 
 interface AskedOne {
   text: string
@@ -79,6 +81,8 @@ export async function drillCluster({ questions, swaps }: ClusterDrill): Promise<
     await migrate(db)
     const at = new Date().toISOString()
     await loadFiles(db, [CORPUS], { by: 'drill', at })
+    // There from the start: how rare a word is, and so which of two near choices comes first, is not to change meanwhile.
+    for (let n = 0; n < EDITED; n++) await editEntry(db, n)
     await db.destroy()
     const parts = await openParts(config, pino({ level: 'silent' }))
     t.teardown(() => parts.close())
@@ -205,10 +209,7 @@ class Run {
     let made = 0
     const loop = (async () => {
       for (let n = 0; going; n++) {
-        const id = `drill-${n % 20}`
-        const incoming = [bankRecord('drill', { id, question: `演练条目${n % 20}`, answer: `第${n}次修改` })]
-        const differences = await compare(this.parts.db, incoming, [])
-        await storeChanges(this.parts.db, { incoming, differences, by: 'drill', at: new Date().toISOString() })
+        await editEntry(this.parts.db, n)
         made++
         await wait(CHANGE_EVERY_MS)
       }
@@ -221,6 +222,15 @@ class Run {
       }
     }
   }
+}
+
+/** The n-th edit: one of the entries gets a word that nobody else has, in letters, so that it is one token. */
+async function editEntry(db: Parts['db'], n: number): Promise<void> {
+  const word = n.toString(26).replace(/\d/g, (digit) => String.fromCharCode(112 + Number(digit)))
+  const id = `drill-${n % EDITED}`
+  const incoming = [bankRecord('drill', { id, question: `演练条目${id}`, answer: `演练修改xz${word}` })]
+  const differences = await compare(db, incoming, [])
+  await storeChanges(db, { incoming, differences, by: 'drill', at: new Date().toISOString() })
 }
 
 const signature = ({ decision, hits }: Answer) => `${decision} ${hits[0]?.id ?? ''} ${hits[0]?.version ?? ''}`
