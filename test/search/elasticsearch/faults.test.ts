@@ -88,6 +88,20 @@ t.test('what can go wrong with a cluster', { skip: absent('Elasticsearch'), time
     }
   })
 
+  await t.test(
+    'more questions at once than a cluster should have: the others are answered in the process',
+    async (t) => {
+      const proxy = await proxyTo(t, url)
+      const { engine } = await opened(t, [proxy.url])
+      const well = await keys(engine)
+      proxy.only = /_search/
+      proxy.fault = { kind: 'slow', ms: 300 }
+      const answers = await Promise.all(Array.from({ length: 60 }, () => keys(engine)))
+      t.equal(answers.filter(({ degraded }) => !degraded).length, 16)
+      for (const answer of answers) t.same(answer.keys, well.keys)
+    }
+  )
+
   await t.test('another major version is named', async (t) => {
     const proxy = await proxyTo(t, url)
     const { engine } = await opened(t, [proxy.url])
